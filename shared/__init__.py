@@ -1,0 +1,1 @@
+"""The co-sell connector: everything behind the triggers in ``flows``."""

@@ -1,0 +1,126 @@
+"""What the sync needs of any CRM. A third CRM is one class with these methods, and one mapping file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from shared.domain.mapping import FieldLimits
+from shared.domain.record import NewRecord, Record, RecordChange, RecordKind
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """``optimistic_lock``: an update that names an old version is refused, so the record need not be read first."""
+
+    optimistic_lock: bool
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What the CRM says of itself: limits by CRM path, and currencies (ISO code to number of decimals)."""
+
+    limits: Mapping[str, FieldLimits]
+    currencies: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One record that changed since the cursor. ``syncs`` is its *Sync with Partner Center* flag.
+
+    ``deleted`` records have no other values.
+    """
+
+    kind: RecordKind
+    id: str
+    version: str | None = None
+    syncs: bool = False
+    referral_id: str | None = None
+    deleted: bool = False
+
+
+@dataclass(frozen=True)
+class ChangePage:
+    """``cursor`` is only set on the last page: store it once everything read so far is queued.
+
+    ``full`` pages come from a full read, because there was no cursor or the CRM no longer knows it.
+    """
+
+    changes: tuple[Change, ...]
+    cursor: str | None
+    full: bool = False
+
+
+@dataclass(frozen=True)
+class Written:
+    """After a write: the record's new version (``None`` where the CRM does not say) and time of change.
+
+    ``values`` are those the CRM answered with, by CRM path: it may have rounded or cut what it was given.
+    """
+
+    id: str
+    version: str | None
+    modified_at: datetime | None = None
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AccountCandidate:
+    """An account that matches the customer's name and postal code; ``created_at`` for the policy ``oldest``."""
+
+    id: str
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What one look-up found before a create: accounts that match, and the record if it is there already."""
+
+    existing: Record | None
+    accounts: tuple[AccountCandidate, ...]
+
+
+class CrmPort(Protocol):
+    """Every method may raise :class:`~shared.domain.errors.ConnectorError`; none repeats a write by itself."""
+
+    @property
+    def name(self) -> str:
+        """The CRM's name as people write it, for logs and messages."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def catalogue(self) -> Catalogue:
+        """Read once per worker and kept."""
+        ...
+
+    def changes(self, kind: RecordKind, cursor: str | None) -> Iterator[ChangePage]:
+        """What changed since ``cursor`` (every record without one), page by page; the last page carries the cursor."""
+        ...
+
+    def get(self, kind: RecordKind, record_id: str) -> Record:
+        """Raises ``NotFound`` for an id the CRM does not have."""
+        ...
+
+    def prepare(self, new: NewRecord) -> Prepared:
+        """In one call: the record of this referral if there is one, and the accounts that match its customer."""
+        ...
+
+    def create(self, new: NewRecord, account_id: str | None) -> Record:
+        """Account (unless ``account_id`` is given), contact, record and solution rows, all or none.
+
+        A second create for the same referral id writes nothing and raises ``VersionConflict``.
+        """
+        ...
+
+    def update(self, record: Record, change: RecordChange) -> Written:
+        """All or nothing. With ``record.version``, raises ``VersionConflict`` if the record changed since."""
+        ...
+
+    def link_to(self, kind: RecordKind, record_id: str) -> str:
+        """The address at which a person opens the record."""
+        ...
