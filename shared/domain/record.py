@@ -67,10 +67,12 @@ class RecordChange:
 
 @dataclass(frozen=True)
 class CustomerAccount:
-    """The customer of a referral, to be matched with or made an account of the CRM; ``values`` by account column."""
+    """The customer of a referral, to be matched with or made an account of the CRM.
 
-    name: str
-    postal_code: str
+    Both by account column: an account fits when it agrees in all of ``match``; a new one gets ``values``.
+    """
+
+    match: Mapping[str, Any]
     values: Mapping[str, Any]
 
 

@@ -1,0 +1,258 @@
+"""The field mapping as data: which field of a referral is which field of a CRM record, and how it travels.
+
+A mapping file (``shared/mappings/*.toml``) is one table of rows per kind of record; the partner's ``customize.toml`` is
+laid over it row by row, matched by ``name``. This module knows the shape; it reads no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from shared.domain.converters import CONVERTERS, Converter
+from shared.domain.errors import ConfigurationError
+from shared.domain.record import RecordKind
+
+
+class Travels(StrEnum):
+    """When a field goes in one direction: with every change, only when the other side is created, or never."""
+
+    ALWAYS = "always"
+    CREATE = "create"
+    NEVER = "never"
+
+
+class ConflictPolicy(StrEnum):
+    """Who wins when both sides changed a field since they last agreed."""
+
+    NEWEST = "newest"
+    PARTNER_CENTER = "partner_center"
+    CRM = "crm"
+    FILLED = "filled"
+    HOLD = "hold"
+
+
+class Required(StrEnum):
+    """What must be there before a record is shared as a referral."""
+
+    NO = "no"
+    ALWAYS = "always"
+    WITH_HELP = "with_help"
+
+
+class AccountPolicy(StrEnum):
+    """What to do when several accounts match the customer of a new referral."""
+
+    HOLD = "hold"
+    OLDEST = "oldest"
+    CREATE = "create"
+
+
+@dataclass(frozen=True)
+class FieldLimits:
+    """What the CRM can hold in one field. ``None`` is no limit.
+
+    ``max_length`` in UTF-16 units, as both CRMs count; ``capacity`` is how many entries a set holds.
+    """
+
+    max_length: int | None = None
+    decimals: int | None = None
+    capacity: int | None = None
+    options: tuple[str, ...] | None = None
+
+
+NO_LIMITS = FieldLimits()
+
+
+class FieldMapping(BaseModel):
+    """One row. ``partner_center`` is a dotted path in the referral, ``crm`` the CRM's name of the field.
+
+    A CRM path is a column (``estimatedvalue``), a column of a related record (``customerid_account.name``) or a set
+    (``@contacts``, ``@team``, ``@solutions``). ``personal`` values stay out of audit and logs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    label: str
+    partner_center: str = Field(pattern=r"^[A-Za-z@][\w.@]*$")
+    crm: str = Field(pattern=r"^[A-Za-z_@][\w.]*$")
+    converter: str
+    choices: Mapping[str, str] = {}
+    to_crm: Travels = Travels.ALWAYS
+    to_partner_center: Travels = Travels.ALWAYS
+    conflict: ConflictPolicy = ConflictPolicy.NEWEST
+    required: Required = Required.NO
+    remedy: str = ""
+    personal: bool = False
+
+    @field_validator("converter")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in CONVERTERS:
+            raise ValueError(f"there is no converter {name!r}; there are {', '.join(sorted(CONVERTERS))}")
+        return name
+
+    @model_validator(mode="after")
+    def _choices_are_total(self) -> FieldMapping:
+        if (self.converter == "choice") != bool(self.choices):
+            raise ValueError("choices belong to the converter 'choice', which needs them")
+        if len(set(self.choices.values())) != len(self.choices):
+            raise ValueError("two choices have the same CRM label, so the way back is not clear")
+        return self
+
+    @property
+    def convert(self) -> Converter:
+        return CONVERTERS[self.converter](self.choices)
+
+
+class SystemColumns(BaseModel):
+    """Columns the connector itself writes. A blank name is a column that this CRM does not have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sync: str
+    referral_id: str
+    referral_link: str = ""
+    audit: str = ""
+    microsoft_crm_id: str = ""
+    referral_program: str = ""
+
+
+class AccountMatching(BaseModel):
+    """``lookup`` is the CRM path of the customer account; ``match`` names the rows that must agree."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lookup: str
+    match: tuple[str, ...] = Field(min_length=1)
+    several: AccountPolicy = AccountPolicy.HOLD
+
+
+class RecordMapping(BaseModel):
+    """Everything about one kind of record. ``constants`` are set on every record the connector creates."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: SystemColumns
+    account: AccountMatching
+    fields: tuple[FieldMapping, ...]
+    constants: Mapping[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _names_are_distinct(self) -> RecordMapping:
+        names = [row.name for row in self.fields]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"more than one field is named {', '.join(twice)}")
+        if missing := [name for name in self.account.match if name not in names]:
+            raise ValueError(f"account.match names {', '.join(missing)}, which is no field")
+        return self
+
+    def field(self, name: str) -> FieldMapping:
+        """The row of that name; ``KeyError`` where there is none."""
+        for row in self.fields:
+            if row.name == name:
+                return row
+        raise KeyError(name)
+
+    def has(self, name: str) -> bool:
+        return any(row.name == name for row in self.fields)
+
+    def account_column(self, row: FieldMapping) -> str | None:
+        """The account column behind ``row``, or ``None`` when it is a field of the record itself."""
+        prefix = f"{self.account.lookup}."
+        return row.crm.removeprefix(prefix) if row.crm.startswith(prefix) else None
+
+    @property
+    def crm_paths(self) -> tuple[str, ...]:
+        """Every CRM path that must be read to plan."""
+        system = (value for value in self.columns.model_dump().values() if value)
+        return tuple(dict.fromkeys((*system, *(row.crm for row in self.fields))))
+
+
+class CrmMapping(BaseModel):
+    """A whole mapping file. ``adapter`` is for the CRM's adapter alone: tables, keys, relationships."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    records: Mapping[RecordKind, RecordMapping]
+    adapter: Mapping[str, Any] = {}
+    stages: Mapping[str, str] = {}
+
+
+def build_mapping(
+    document: Mapping[str, Any],
+    overlay: Mapping[str, Any] | None = None,
+    field_names: Mapping[str, str] | None = None,
+    *,
+    source: str = "the mapping file",
+) -> CrmMapping:
+    """The effective mapping: ``document``, then ``overlay``, then CRM field names from settings, by row name.
+
+    A name without a dot in ``field_names`` replaces the last part of the row's path, so that a setting may name a
+    column of the account. Raises ``ConfigurationError`` that lists every mistake with its place.
+    """
+    merged = _lay_over(dict(document), overlay or {})
+    for record in merged.get("records", {}).values():
+        for row in record.get("fields", []):
+            if new := (field_names or {}).get(row.get("name", "")):
+                row["crm"] = new if "." in new else ".".join((*str(row["crm"]).split(".")[:-1], new))
+    try:
+        return CrmMapping.model_validate(merged)
+    except ValidationError as problem:
+        raise ConfigurationError(
+            f"The field mapping in {source} cannot be used: {describe_mistakes(problem, merged)}",
+            code="mapping",
+            remedy="Mend the named rows and start again.",
+        ) from problem
+
+
+def describe_mistakes(problem: ValidationError, document: Mapping[str, Any]) -> str:
+    """Each mistake on one line, rows by their name and not by their number."""
+    lines = []
+    for mistake in problem.errors(include_url=False, include_input=False):
+        place: list[str] = []
+        node: Any = document
+        for step in mistake["loc"]:
+            node = _step(node, step)
+            named = isinstance(step, int) and isinstance(node, Mapping) and "name" in node
+            place.append(str(node["name"]) if named else str(step))
+        lines.append(f"{'.'.join(place) or 'file'}: {mistake['msg'].removeprefix('Value error, ')}")
+    return "; ".join(lines)
+
+
+def _step(node: Any, step: int | str) -> Any:
+    if isinstance(node, Mapping):
+        return node.get(step)
+    if isinstance(node, Sequence) and isinstance(step, int) and step < len(node):
+        return node[step]
+    return None
+
+
+def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables merge key by key; ``fields`` row by row, matched by name; everything else is replaced."""
+    merged = {key: _copy(value) for key, value in below.items()}
+    for key, value in above.items():
+        old = merged.get(key)
+        if isinstance(old, dict) and isinstance(value, Mapping) and key != "choices":
+            merged[key] = _lay_over(old, value)
+        elif key == "fields" and isinstance(old, list) and isinstance(value, list):
+            rows = {row.get("name"): row for row in old}
+            for row in value:
+                rows[row.get("name")] = {**rows.get(row.get("name"), {}), **row}
+            merged[key] = list(rows.values())
+        else:
+            merged[key] = _copy(value)
+    return merged
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copy(item) for item in value]
+    return value
