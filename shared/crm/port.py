@@ -20,7 +20,10 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What the CRM says of itself: limits by CRM path, and currencies (ISO code to number of decimals)."""
+    """What the CRM says of itself: limits by CRM path, and currencies (ISO code to number of decimals).
+
+    Money without ``decimals`` of its own has those of the record's currency.
+    """
 
     limits: Mapping[str, FieldLimits]
     currencies: Mapping[str, int]
@@ -76,11 +79,25 @@ class AccountCandidate:
 
 
 @dataclass(frozen=True)
+class ContactCandidate:
+    """A contact whose e-mail address is that of one of the referral's; ``account_id`` is the account it belongs to."""
+
+    id: str
+    email: str
+    account_id: str | None
+
+
+@dataclass(frozen=True)
 class Prepared:
-    """What one look-up found before a create: accounts that match, and the record if it is there already."""
+    """What one look-up found before a create: the record if it is there already, and what a new one can build on.
+
+    ``owners`` are the CRM's users among the referral's team: e-mail address in lower case to user id.
+    """
 
     existing: Record | None
     accounts: tuple[AccountCandidate, ...]
+    contacts: tuple[ContactCandidate, ...] = ()
+    owners: Mapping[str, str] = field(default_factory=dict)
 
 
 class CrmPort(Protocol):
@@ -107,12 +124,13 @@ class CrmPort(Protocol):
         ...
 
     def prepare(self, new: NewRecord) -> Prepared:
-        """In one call: the record of this referral if there is one, and the accounts that match its customer."""
+        """In one call: the record of this referral if there is one, and the accounts and people that match."""
         ...
 
-    def create(self, new: NewRecord, account_id: str | None) -> Record:
+    def create(self, new: NewRecord, prepared: Prepared, account_id: str | None) -> Record:
         """Account (unless ``account_id`` is given), contact, record and solution rows, all or none.
 
+        ``prepared`` is this referral's own look-up: its contacts and users are used again instead of made twice.
         A second create for the same referral id writes nothing and raises ``VersionConflict``.
         """
         ...
