@@ -45,11 +45,22 @@ class Server:
 
     def stop(self) -> None:
         if self._runner is not None:
-            asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(timeout=30)
+            asyncio.run_coroutine_threadsafe(self._close(self._runner), self._loop).result(timeout=30)
             self._runner = None
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=30)
         self._loop.close()
+
+    async def _close(self, runner: web.AppRunner) -> None:
+        handlers = runner.server.connections if runner.server else []
+        transports = [handler.transport for handler in handlers if handler.transport is not None]
+        await runner.cleanup()
+        # A TLS connection waits for the client's goodbye before it closes; a client that keeps it open never says it.
+        for transport in transports:
+            transport.abort()
+        # The loop closes an aborted socket a few turns later, and is itself stopped after this.
+        for _ in range(10):
+            await asyncio.sleep(0)
 
     def __enter__(self) -> Server:
         return self.start()
