@@ -52,6 +52,10 @@ class AccountPolicy(StrEnum):
     CREATE = "create"
 
 
+MICROSOFT_CRM_ID_PATH = "trackingInfo.microsoftMsxId"
+"""Microsoft's own id of the deal, there once Microsoft has accepted it."""
+
+
 @dataclass(frozen=True)
 class FieldLimits:
     """What the CRM can hold in one field. ``None`` is no limit.
@@ -168,10 +172,40 @@ class RecordMapping(BaseModel):
         return row.crm.removeprefix(prefix) if row.crm.startswith(prefix) else None
 
     @property
+    def all_fields(self) -> tuple[FieldMapping, ...]:
+        """The rows of the file, and one for each column that shows something of the referral in the CRM."""
+        columns = self.columns
+        return (
+            *self.fields,
+            _shown("referral_id", "Referral identifier", "id", columns.referral_id),
+            *(
+                _shown(name, label, path, column)
+                for name, label, path, column in (
+                    ("referral_link", "Referral link", "@link", columns.referral_link),
+                    ("microsoft_crm_id", "Microsoft CRM identifier", MICROSOFT_CRM_ID_PATH, columns.microsoft_crm_id),
+                    ("referral_program", "Referral program", "referralProgram", columns.referral_program),
+                )
+                if column
+            ),
+        )
+
+    @property
     def crm_paths(self) -> tuple[str, ...]:
         """Every CRM path that must be read to plan."""
         system = (value for value in self.columns.model_dump().values() if value)
         return tuple(dict.fromkeys((*system, *(row.crm for row in self.fields))))
+
+
+def _shown(name: str, label: str, path: str, column: str) -> FieldMapping:
+    return FieldMapping(
+        name=name,
+        label=label,
+        partner_center=path,
+        crm=column,
+        converter="text",
+        to_partner_center=Travels.NEVER,
+        conflict=ConflictPolicy.PARTNER_CENTER,
+    )
 
 
 class CrmMapping(BaseModel):

@@ -1,0 +1,1 @@
+"""One module per Power Automate flow: triggers and bindings only. What they do is in ``shared``."""

@@ -1,0 +1,183 @@
+"""What both sides last agreed on, and both sides as the plan compares them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from shared.domain.errors import Rejected
+from shared.domain.mapping import FieldMapping, RecordMapping
+from shared.domain.record import CrmStage, Record
+from shared.domain.referral import Referral, ReferralStage, read_path
+from shared.domain.stages import Stages
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """One field's value on each side when they last agreed. They may differ where the CRM holds less."""
+
+    partner_center: Any
+    crm: Any
+
+
+@dataclass(frozen=True)
+class Base:
+    """The agreed state of a link.
+
+    ``etag`` and ``record_version`` are the versions it holds for: while they are current, a side need not be read.
+    ``record_version`` is ``None`` when the CRM did not say. ``held`` are conflicts that wait for a person, as both
+    values were when the audit told of them.
+    """
+
+    fields: Mapping[str, Agreed]
+    stages: Stages
+    etag: str | None
+    record_version: str | None
+    referral_updated_at: datetime
+    record_modified_at: datetime
+    audit: str = ""
+    name_in_crm: str = ""
+    sync: bool = True
+    held: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ReferralView:
+    """The referral, by field name. ``document`` is ``None`` when it is presumed from the base and not read."""
+
+    values: Mapping[str, Any]
+    stage: ReferralStage
+    updated_at: datetime
+    status_reason: str | None = None
+    document: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class RecordView:
+    """The CRM record, by field name, with what the connector itself keeps on it."""
+
+    values: Mapping[str, Any]
+    stage: CrmStage
+    modified_at: datetime
+    audit: str = ""
+    name_in_crm: str = ""
+    sync: bool = True
+    stage_reason: str | None = None
+
+
+def view_referral(referral: Referral, mapping: RecordMapping) -> ReferralView:
+    """Raises ``Rejected`` naming the field whose value the mapping cannot take."""
+    values = {
+        row.name: _converted(row, "from_partner_center", read_path(referral.document, row.partner_center))
+        for row in mapping.all_fields
+        if row.partner_center != LINK_PATH
+    }
+    if mapping.columns.referral_link:
+        values["referral_link"] = referral.link
+    return ReferralView(values, referral.stage, referral.updated_at, referral.status_reason, referral.document)
+
+
+def view_record(record: Record, mapping: RecordMapping) -> RecordView:
+    """Raises ``Rejected`` naming the field whose value the mapping cannot take."""
+    values = {
+        row.name: _converted(row, "from_crm", record.values.get(row.crm))
+        for row in mapping.all_fields
+        if row.crm in record.values
+    }
+    columns = mapping.columns
+    return RecordView(
+        values=values,
+        stage=record.stage,
+        modified_at=record.modified_at,
+        audit=str(record.values.get(columns.audit) or ""),
+        name_in_crm=_name_in_crm(record, mapping),
+        sync=bool(record.values.get(columns.sync)),
+        stage_reason=record.stage_reason,
+    )
+
+
+def presume_referral(base: Base) -> ReferralView:
+    """The referral as it was when last agreed; right as long as its ETag is still the base's."""
+    return ReferralView(
+        values={name: agreed.partner_center for name, agreed in base.fields.items()},
+        stage=base.stages.referral,
+        updated_at=base.referral_updated_at,
+    )
+
+
+def presume_record(base: Base) -> RecordView:
+    """The record as it was when last agreed; right as long as its version is still the base's."""
+    return RecordView(
+        values={name: agreed.crm for name, agreed in base.fields.items()},
+        stage=base.stages.record,
+        modified_at=base.record_modified_at,
+        audit=base.audit,
+        name_in_crm=base.name_in_crm,
+        sync=base.sync,
+    )
+
+
+def dump_base(base: Base, mapping: RecordMapping) -> dict[str, Any]:
+    """A JSON document; rows are written by their converters."""
+    converters = {row.name: row.convert for row in mapping.all_fields}
+    return {
+        "fields": {
+            name: [converters[name].dump(agreed.partner_center), converters[name].dump(agreed.crm)]
+            for name, agreed in base.fields.items()
+            if name in converters
+        },
+        "stages": [base.stages.referral.value, base.stages.record.value],
+        "etag": base.etag,
+        "record_version": base.record_version,
+        "referral_updated_at": base.referral_updated_at.isoformat(),
+        "record_modified_at": base.record_modified_at.isoformat(),
+        "audit": base.audit,
+        "name_in_crm": base.name_in_crm,
+        "sync": base.sync,
+        "held": dict(base.held),
+    }
+
+
+def load_base(document: Mapping[str, Any], mapping: RecordMapping) -> Base:
+    """The base that :func:`dump_base` wrote, without rows that the mapping no longer has."""
+    converters = {row.name: row.convert for row in mapping.all_fields}
+    return Base(
+        fields={
+            name: Agreed(converters[name].load(there), converters[name].load(here))
+            for name, (there, here) in document["fields"].items()
+            if name in converters
+        },
+        stages=Stages(ReferralStage(document["stages"][0]), CrmStage(document["stages"][1])),
+        etag=document["etag"],
+        record_version=document["record_version"],
+        referral_updated_at=datetime.fromisoformat(document["referral_updated_at"]),
+        record_modified_at=datetime.fromisoformat(document["record_modified_at"]),
+        audit=document["audit"],
+        name_in_crm=document["name_in_crm"],
+        sync=document["sync"],
+        held=document["held"],
+    )
+
+
+LINK_PATH = "@link"
+"""The path of a value that is made from the referral's id and not read from the document."""
+
+
+def _name_in_crm(record: Record, mapping: RecordMapping) -> str:
+    """The record's name as it stands there, mark included."""
+    return str(record.values.get(mapping.field("name").crm) or "") if mapping.has("name") else ""
+
+
+def _converted(row: FieldMapping, direction: str, raw: Any) -> Any:
+    try:
+        return getattr(row.convert, direction)(raw)
+    except ValueError as problem:
+        where = "Partner Center" if direction == "from_partner_center" else "the CRM"
+        raise Rejected(
+            f"{row.label} in {where} {problem}",
+            field=row.label,
+            code="value",
+            remedy=row.remedy or f"Correct {row.label} in {where}.",
+        ) from problem

@@ -1,0 +1,157 @@
+"""The entry for every trigger: bring one referral, or one CRM record, up to date. Only its id is needed.
+
+A webhook, a poll, auto-heal and a person's *resubmit* all end here; what they carry is a hint, never a value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared.domain.base import load_base, view_record
+from shared.domain.errors import NotFound
+from shared.domain.link import Link, link_id_for_record, link_id_for_referral
+from shared.domain.record import Record, RecordKind
+from shared.domain.referral import MICROSOFT, Referral, parse_referral, read_path
+from shared.sync.outcome import Outcome, Result
+from shared.sync.reconcile import reconcile
+from shared.sync.share import share, why_not_shared
+from shared.sync.sides import LockedLink, Sides
+from shared.sync.take_in import take_in
+
+
+def bring_referral(sides: Sides, referral_id: str) -> Outcome:
+    """The referral and its CRM record are in step after this; a referral new to the CRM has a record.
+
+    Raises ``ConnectorError``: ``RetryLater`` when a repeat may succeed, ``Rejected`` when a person must act.
+    """
+    link = sides.links.find_by_referral(referral_id)
+    if link is not None:
+        with sides.links.lock(link.id) as locked:
+            return _referral_of(sides, locked, parse_referral(sides.referrals.get(referral_id)))
+    referral = parse_referral(sides.referrals.get(referral_id))
+    if referral.is_microsofts:
+        return Outcome(Result.IGNORED, "Microsoft's side of a deal; the partner's own side is what is synced.")
+    link = _link_by_reference(sides, referral)
+    if link is not None:
+        with sides.links.lock(link.id) as locked:
+            return _referral_of(sides, locked, _not_older(sides, locked, referral))
+    if reason := _why_not_taken_in(sides, referral):
+        return Outcome(Result.IGNORED, reason)
+    if sides.dry_run:
+        return Outcome(Result.DRY_RUN, "Dry run: would create the record in the CRM.")
+    with sides.links.lock(link_id_for_referral(referral_id), new=_link_for(sides, referral)) as locked:
+        return _referral_of(sides, locked, referral)
+
+
+def bring_record(sides: Sides, kind: RecordKind, record_id: str) -> Outcome:
+    """The CRM record and its referral are in step after this; a record that is to be shared has a referral.
+
+    Raises ``ConnectorError`` as :func:`bring_referral` does.
+    """
+    link = sides.links.find_by_record(kind, record_id)
+    if link is not None:
+        with sides.links.lock(link.id) as locked:
+            return _record_of(sides, locked, kind, record_id)
+    record = sides.crm.get(kind, record_id)
+    mapping = sides.mapping(kind)
+    known = record.values.get(mapping.columns.referral_id)
+    if known:
+        return _adopt(sides, record, str(known))
+    if reason := why_not_shared(view_record(record, mapping)):
+        return Outcome(Result.IGNORED, reason)
+    new = Link(link_id_for_record(kind, record_id), kind, record_id=record_id, updated_at=sides.clock())
+    if sides.dry_run:
+        return Outcome(Result.DRY_RUN, "Dry run: would create a referral in Partner Center.")
+    with sides.links.lock(new.id, new=new) as locked:
+        return _record_of(sides, locked, kind, record_id, record)
+
+
+def _referral_of(sides: Sides, locked: LockedLink, referral: Referral) -> Outcome:
+    """The link is locked and the referral was read under the lock, or is at least as new as the base."""
+    if locked.link.referral_id is None:
+        locked.save(replace(locked.link, referral_id=referral.id, engagement_id=referral.engagement_id))
+    if locked.link.record_id is None:
+        if sides.dry_run:
+            return Outcome(Result.DRY_RUN, "Dry run: would create the record in the CRM.", locked.link)
+        return take_in(sides, locked, referral)
+    return reconcile(sides, locked, referral=referral)
+
+
+def _record_of(
+    sides: Sides, locked: LockedLink, kind: RecordKind, record_id: str, record: Record | None = None
+) -> Outcome:
+    record = record or _read_record(sides, locked, kind, record_id)
+    if record is None:
+        return Outcome(
+            Result.IGNORED,
+            "The record was deleted in the CRM; its referral was left as it is. Close it in Partner Center.",
+            locked.link,
+        )
+    if locked.link.referral_id is None:
+        if reason := why_not_shared(view_record(record, sides.mapping(kind))):
+            return Outcome(Result.IGNORED, reason, locked.link)
+        return share(sides, locked, record)
+    return reconcile(sides, locked, record=record)
+
+
+def _read_record(sides: Sides, locked: LockedLink, kind: RecordKind, record_id: str) -> Record | None:
+    try:
+        return sides.crm.get(kind, record_id)
+    except NotFound:
+        return None
+
+
+def _adopt(sides: Sides, record: Record, referral_id: str) -> Outcome:
+    """A record that names its referral, but has no link yet: Microsoft's connector, or a worker that died."""
+    link = sides.links.find_by_referral(referral_id)
+    new = None
+    if link is None:
+        new = Link(
+            link_id_for_referral(referral_id),
+            record.kind,
+            referral_id=referral_id,
+            record_id=record.id,
+            updated_at=sides.clock(),
+        )
+    with sides.links.lock(link.id if link else link_id_for_referral(referral_id), new=new) as locked:
+        if locked.link.record_id is None:
+            locked.save(replace(locked.link, record_id=record.id))
+        return reconcile(sides, locked, record=record)
+
+
+def _link_by_reference(sides: Sides, referral: Referral) -> Link | None:
+    """The link of the CRM record that the referral names: one that this connector shared moments ago, perhaps."""
+    if not referral.external_reference:
+        return None
+    return sides.links.find_by_record(referral.kind, referral.external_reference)
+
+
+def _link_for(sides: Sides, referral: Referral) -> Link:
+    invited_by = read_path(referral.document, "inviteContext.invitedBy.organizationId")
+    return Link(
+        link_id_for_referral(referral.id),
+        referral.kind,
+        referral_id=referral.id,
+        engagement_id=referral.engagement_id,
+        microsoft_referral_id=MICROSOFT if invited_by == MICROSOFT else None,
+        updated_at=sides.clock(),
+    )
+
+
+def _not_older(sides: Sides, locked: LockedLink, referral: Referral) -> Referral:
+    """What was read before the lock may be out of date: an older state must never look like a change back."""
+    link = locked.link
+    base = load_base(link.base, sides.mapping(link.kind)) if link.base else None
+    if base is not None and referral.updated_at < base.referral_updated_at:
+        return parse_referral(sides.referrals.get(referral.id))
+    return referral
+
+
+def _why_not_taken_in(sides: Sides, referral: Referral) -> str:
+    if referral.kind is RecordKind.LEAD and sides.cosell_only:
+        return "A lead; SYNC_COSELL_OPPORTUNITIES_ONLY keeps leads out of the CRM."
+    if referral.kind not in sides.crm_mapping.records:
+        return f"The mapping has no rows for a {referral.kind.value}."
+    if referral.stage.is_closed and referral.stage.substatus != "Won":
+        return f"Closed as {referral.stage.substatus} before it ever reached the CRM."
+    return ""

@@ -1,0 +1,234 @@
+"""Brings one linked pair into step: plan, apply, remember."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from shared.domain.audit import TO_CRM, TO_PARTNER_CENTER, conflict_line, report_values, success
+from shared.domain.base import (
+    Base,
+    RecordView,
+    ReferralView,
+    dump_base,
+    load_base,
+    presume_record,
+    presume_referral,
+    view_record,
+    view_referral,
+)
+from shared.domain.errors import RetryLater, VersionConflict
+from shared.domain.link import LinkStatus
+from shared.domain.mapping import RecordMapping
+from shared.domain.plan import PatchOperation, Plan, plan
+from shared.domain.record import CrmStage, Record, RecordChange
+from shared.domain.referral import Referral, parse_referral
+from shared.domain.settle import RecordAfter, Versions, presumed_record, settle
+from shared.sync.invitation import invite_microsoft, should_invite
+from shared.sync.outcome import Outcome, Result
+from shared.sync.sides import LockedLink, Sides
+
+MAX_ATTEMPTS = 5
+"""Times a plan is made anew because a side changed while it was being applied."""
+
+
+@dataclass
+class Told:
+    """What earlier steps of this run already did, to be told with the rest: audit lines, fields sent."""
+
+    lines: list[str] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+    newborn_engagement: bool = False
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """One attempt: what was read, and what is presumed from the base while its versions hold."""
+
+    mapping: RecordMapping
+    base: Base | None
+    referral: Referral | None
+    record: Record | None
+    referral_view: ReferralView
+    record_view: RecordView
+
+    @property
+    def versions(self) -> Versions:
+        etag = self.referral.etag if self.referral else self.base.etag if self.base else None
+        version = self.record.version if self.record else self.base.record_version if self.base else None
+        return Versions(etag, version)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether everything that was read is still as the base says."""
+        base = self.base
+        if base is None or base.record_version is None:
+            return False
+        return self.versions == Versions(base.etag, base.record_version)
+
+
+def reconcile(
+    sides: Sides,
+    locked: LockedLink,
+    *,
+    referral: Referral | None = None,
+    record: Record | None = None,
+    told: Told | None = None,
+) -> Outcome:
+    """Both sides agree after this, or an error says why not; the link's base is what they agreed on.
+
+    Give what was just read; the other side is presumed unchanged since the base, and read only when that turns out
+    wrong (HTTP 412) or the CRM cannot refuse a stale write.
+    """
+    told = told or Told()
+    for _ in range(MAX_ATTEMPTS):
+        pair = _read(sides, locked, referral, record)
+        if pair.is_known and not told.lines:
+            return Outcome(Result.UNCHANGED, "Nothing changed since the last sync.", locked.link)
+        planned = plan(pair.referral_view, pair.record_view, pair.base, pair.mapping, sides.rules())
+        if pair.referral is None and (planned.needs_referral or should_invite(locked.link, pair.record_view)):
+            referral = parse_referral(sides.referrals.get(_referral_id(locked)))
+            continue
+        if sides.dry_run:
+            return _rehearsed(locked, planned)
+        try:
+            return _apply(sides, locked, pair, planned, told)
+        except VersionConflict:
+            referral = parse_referral(sides.referrals.get(_referral_id(locked)))
+            record = sides.crm.get(locked.link.kind, _record_id(locked))
+    raise RetryLater(f"The deal changed {MAX_ATTEMPTS} times while it was being synced; it is tried again", code="busy")
+
+
+def _read(sides: Sides, locked: LockedLink, referral: Referral | None, record: Record | None) -> _Pair:
+    link, mapping = locked.link, sides.mapping(locked.link.kind)
+    base = load_base(link.base, mapping) if link.base else None
+    if referral is None and (base is None or base.etag is None):
+        referral = parse_referral(sides.referrals.get(_referral_id(locked)))
+    can_presume = base is not None and base.record_version is not None and sides.crm.capabilities.optimistic_lock
+    if record is None and not can_presume:
+        record = sides.crm.get(link.kind, _record_id(locked))
+    return _Pair(
+        mapping,
+        base,
+        referral,
+        record,
+        view_referral(referral, mapping) if referral else presume_referral(_there(base)),
+        view_record(record, mapping) if record else presume_record(_there(base)),
+    )
+
+
+def _there(base: Base | None) -> Base:
+    if base is None:
+        raise AssertionError("without a base both sides are read")
+    return base
+
+
+def _apply(sides: Sides, locked: LockedLink, pair: _Pair, planned: Plan, told: Told) -> Outcome:
+    """Partner Center first, then the record with the news of it, then the base: each step can be repeated."""
+    after = _write_referral(sides, locked, pair, planned, told)
+    lines = _lines(planned, told, pair.mapping)
+    news = report_values(pair.record_view, pair.mapping, sides.rules(), lines, sides.clock(), failed=False)
+    change = RecordChange({**news, **planned.to_crm.values}, planned.to_crm.stage)
+    record_after = _write_record(sides, locked, pair, change)
+    base = settle(
+        planned,
+        (pair.referral_view, pair.record_view),
+        pair.versions,
+        pair.mapping,
+        referral_after=after,
+        change=change,
+        record_after=record_after,
+    )
+    locked.save(
+        replace(
+            locked.link,
+            base=dump_base(base, pair.mapping),
+            engagement_id=after.engagement_id if after else locked.link.engagement_id,
+            intent=None,
+            status=LinkStatus.CLOSED if base.stages.referral.is_closed else LinkStatus.SYNCED,
+            status_reason=_waiting_for(planned),
+        ),
+        release=True,
+    )
+    wrote = bool(change) or bool(told.sent) or bool(planned.to_partner_center)
+    waits = Result.WAITING if planned.waiting or planned.held else Result.UNCHANGED
+    return Outcome(
+        Result.SYNCED if wrote else waits,
+        " ".join(lines) or _waiting_for(planned) or "Both sides agree.",
+        locked.link,
+        tuple(told.sent),
+        planned.received,
+        planned.conflicts,
+    )
+
+
+def _write_referral(sides: Sides, locked: LockedLink, pair: _Pair, planned: Plan, told: Told) -> Referral | None:
+    """The referral as last answered, or as read; ``None`` when it was neither. What was sent is in ``told``."""
+    etag, after = pair.versions.etag, pair.referral
+    for operations in _with_reference(planned, pair, locked):
+        after = parse_referral(sides.referrals.patch(_referral_id(locked), operations, etag))
+        etag = after.etag
+    told.sent += planned.sent
+    if after is not None and should_invite(locked.link, pair.record_view):
+        created = invite_microsoft(sides, locked, after, pair.record_view, newborn_engagement=told.newborn_engagement)
+        if created:
+            told.sent.append(pair.mapping.field("help").label)
+    return after
+
+
+def _write_record(sides: Sides, locked: LockedLink, pair: _Pair, change: RecordChange) -> RecordAfter | None:
+    if not change:
+        return None
+    record = pair.record or presumed_record(locked.link.kind, _record_id(locked), _there(pair.base), pair.mapping)
+    written = sides.crm.update(record, change)
+    return RecordAfter(written.version, written.modified_at, written.values)
+
+
+def _with_reference(planned: Plan, pair: _Pair, locked: LockedLink) -> tuple[tuple[PatchOperation, ...], ...]:
+    """The plan's PATCHes, with the CRM record's id where the referral does not carry it yet."""
+    referral, record_id = pair.referral, _record_id(locked)
+    if referral is None or referral.stage.is_closed or referral.external_reference == record_id:
+        return planned.to_partner_center
+    reference = PatchOperation("replace", "/externalReferenceId", record_id)
+    first, *rest = planned.to_partner_center or ((),)
+    return ((reference, *first), *rest)
+
+
+def _lines(planned: Plan, told: Told, mapping: RecordMapping) -> list[str]:
+    lines = list(told.lines)
+    if planned.received and not lines:
+        lines.append(success(TO_CRM, planned.received))
+    if told.sent:
+        lines.append(success(TO_PARTNER_CENTER, told.sent))
+    lines += [conflict_line(conflict, mapping) for conflict in planned.conflicts]
+    return [*lines, *planned.notes]
+
+
+def _waiting_for(planned: Plan) -> str:
+    if planned.held:
+        return f"Waits for a person: {', '.join(sorted(planned.held))} differ on both sides."
+    if planned.waiting:
+        where = "leaves the on-hold stage" if planned.stages.record is CrmStage.ON_HOLD else "is switched to sync"
+        return f"{', '.join(planned.waiting)} will travel once the record {where}."
+    return ""
+
+
+def _rehearsed(locked: LockedLink, planned: Plan) -> Outcome:
+    would = []
+    if planned.received:
+        would.append(f"would write to the CRM: {', '.join(planned.received)}")
+    if planned.sent:
+        would.append(f"would write to Partner Center: {', '.join(planned.sent)}")
+    message = f"Dry run: {'; '.join([*would, *planned.notes]) or 'nothing to write'}."
+    return Outcome(Result.DRY_RUN, message, locked.link, planned.sent, planned.received, planned.conflicts)
+
+
+def _referral_id(locked: LockedLink) -> str:
+    if locked.link.referral_id is None:
+        raise RetryLater("The referral of this deal is still being created", code="unfinished")
+    return locked.link.referral_id
+
+
+def _record_id(locked: LockedLink) -> str:
+    if locked.link.record_id is None:
+        raise RetryLater("The CRM record of this deal is still being created", code="unfinished")
+    return locked.link.record_id

@@ -1,0 +1,80 @@
+"""Creates the referral of a CRM record, once, and Microsoft's side of it when help is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from shared.domain.audit import TO_PARTNER_CENTER, success
+from shared.domain.base import RecordView, dump_base, view_record
+from shared.domain.errors import Rejected
+from shared.domain.link import Intent, LinkStatus
+from shared.domain.record import CrmStage, Record
+from shared.domain.referral import MICROSOFT, parse_referral
+from shared.domain.settle import agreed_as_they_are
+from shared.domain.sharing import build_referral, missing_to_share
+from shared.sync.outcome import Outcome, Result
+from shared.sync.reconcile import Told, reconcile
+from shared.sync.sides import LockedLink, Sides
+
+CREATE_REFERRAL = "create_referral"
+CLOCK_TOLERANCE = timedelta(minutes=10)
+"""How far Partner Center's clock may be behind ours when looking for what an earlier try created."""
+
+
+def why_not_shared(record: RecordView) -> str:
+    """Why this record, which has no referral, is not to get one; empty when it is."""
+    if not record.sync:
+        return "Sync with Partner Center is No; nothing travels until a seller sets it to Yes."
+    if record.stage is CrmStage.ON_HOLD:
+        return "On hold; the opportunity is shared once it leaves the on-hold stage."
+    if record.stage.is_closed:
+        return "Already closed, and never shared."
+    return ""
+
+
+def share(sides: Sides, locked: LockedLink, record: Record) -> Outcome:
+    """The record has its referral, and both name each other.
+
+    Raises ``Rejected`` that lists everything the record lacks. Partner Center has no idempotency key: the intent is
+    saved before the POST, and a repeat that finds one looks for the referral by the CRM id it carries.
+    """
+    mapping = sides.mapping(record.kind)
+    view = view_record(record, mapping)
+    if lacking := missing_to_share(view, mapping):
+        raise Rejected(
+            f"The opportunity cannot be shared yet. {' '.join(lacking)}",
+            field=", ".join(line.partition(":")[0] for line in lacking),
+            code="incomplete",
+        )
+    document = _created_before(sides, locked, record)
+    newborn = document is None
+    if document is None:
+        locked.save(replace(locked.link, intent=Intent(CREATE_REFERRAL, sides.clock(), record.id)))
+        document = sides.referrals.create(build_referral(view, mapping, record.id))
+    referral = parse_referral(document)
+    base = agreed_as_they_are(referral, record, mapping, sides.rules())
+    locked.save(
+        replace(
+            locked.link,
+            referral_id=referral.id,
+            engagement_id=referral.engagement_id,
+            base=dump_base(base, mapping),
+            status=LinkStatus.SYNCED,
+        )
+    )
+    told = Told(lines=[success(TO_PARTNER_CENTER)], newborn_engagement=newborn)
+    outcome = reconcile(sides, locked, referral=referral, record=record, told=told)
+    return replace(outcome, result=Result.CREATED)
+
+
+def _created_before(sides: Sides, locked: LockedLink, record: Record) -> dict[str, Any] | None:
+    """What an earlier try posted before it could write down the answer."""
+    intent = locked.link.intent
+    if intent is None or intent.action != CREATE_REFERRAL:
+        return None
+    for document in sides.referrals.created_for(record.id, intent.since - CLOCK_TOLERANCE):
+        if document.get("organizationId") != MICROSOFT:
+            return document
+    return None
