@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from shared.domain.converters import CONVERTERS, Converter
 from shared.domain.errors import ConfigurationError
+from shared.domain.patch import PATCHABLE_PATHS, patch_path
 from shared.domain.record import RecordKind
 
 
@@ -107,6 +108,15 @@ class FieldMapping(BaseModel):
             raise ValueError("choices belong to the converter 'choice', which needs them")
         if len(set(self.choices.values())) != len(self.choices):
             raise ValueError("two choices have the same CRM label, so the way back is not clear")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_patched(self) -> FieldMapping:
+        if self.to_partner_center is Travels.ALWAYS and patch_path(self.partner_center) not in PATCHABLE_PATHS:
+            raise ValueError(
+                f"Partner Center cannot change {self.partner_center} after creation; "
+                'write to_partner_center = "create" or "never"'
+            )
         return self
 
     @property

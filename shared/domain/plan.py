@@ -14,6 +14,7 @@ from shared.domain.converters import CHECK_MARK, CROSS_MARK
 from shared.domain.errors import Rejected
 from shared.domain.mapping import NO_LIMITS, FieldLimits, FieldMapping, RecordMapping
 from shared.domain.merge import Conflict, Merged, Side, merge_field
+from shared.domain.patch import PatchOperation, patch_path
 from shared.domain.record import CrmStage, RecordChange
 from shared.domain.referral import ReferralStage
 from shared.domain.stages import StageDecision, Stages, plan_stages
@@ -26,18 +27,6 @@ class Rules:
     display_check_mark: bool
     limits: Mapping[str, FieldLimits] = field(default_factory=dict)
     currencies: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class PatchOperation:
-    """One operation of a JSON Patch as Partner Center takes it."""
-
-    op: str
-    path: str
-    value: Any
-
-    def as_json(self) -> dict[str, Any]:
-        return {"op": self.op, "path": self.path, "value": self.value}
 
 
 @dataclass(frozen=True)
@@ -174,9 +163,7 @@ def _patches(
     referral: ReferralView, record: RecordView, sending: list[Merged], steps: tuple[ReferralStage, ...]
 ) -> tuple[tuple[PatchOperation, ...], ...]:
     """Field values go with the first step; each further step is a PATCH of its own."""
-    operations = [
-        PatchOperation("replace", f"/{m.row.partner_center.replace('.', '/')}", _json(m, referral)) for m in sending
-    ]
+    operations = [PatchOperation("replace", patch_path(m.row.partner_center), _json(m, referral)) for m in sending]
     patches: list[tuple[PatchOperation, ...]] = []
     for step in steps:
         operations += stage_operations(step, record.stage_reason)

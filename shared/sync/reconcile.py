@@ -19,7 +19,8 @@ from shared.domain.base import (
 from shared.domain.errors import RetryLater, VersionConflict
 from shared.domain.link import LinkStatus
 from shared.domain.mapping import RecordMapping
-from shared.domain.plan import PatchOperation, Plan, plan
+from shared.domain.patch import PatchOperation
+from shared.domain.plan import Plan, plan
 from shared.domain.record import CrmStage, Record, RecordChange
 from shared.domain.referral import Referral, parse_referral
 from shared.domain.settle import RecordAfter, Versions, presumed_record, settle

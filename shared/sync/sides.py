@@ -11,7 +11,8 @@ from typing import Any, Protocol
 from shared.crm.port import CrmPort
 from shared.domain.link import Link
 from shared.domain.mapping import CrmMapping, RecordMapping
-from shared.domain.plan import PatchOperation, Rules
+from shared.domain.patch import PatchOperation
+from shared.domain.plan import Rules
 from shared.domain.record import RecordKind
 
 Clock = Callable[[], datetime]
