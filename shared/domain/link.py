@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -38,7 +38,7 @@ class Intent:
 class Link:
     """One deal. Ids are ``None`` until that side exists; ``base`` is a JSON document, ``None`` before the first sync.
 
-    ``updated_at`` is when the store last saved it, ``None`` before that. ``status_reason`` is for the operator and
+    ``base`` holds a customer's data and stays out of ``repr``. ``updated_at`` is when the store last saved it, ``None`` before that. ``status_reason`` is for the operator and
     names no person.
     """
 
@@ -48,7 +48,7 @@ class Link:
     engagement_id: str | None = None
     microsoft_referral_id: str | None = None
     record_id: str | None = None
-    base: Mapping[str, Any] | None = None
+    base: Mapping[str, Any] | None = field(default=None, repr=False)
     intent: Intent | None = None
     status: LinkStatus = LinkStatus.PENDING
     status_reason: str = ""

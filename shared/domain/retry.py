@@ -20,7 +20,7 @@ def wait_s(attempt: int, error: RetryLater, jitter: float) -> float:
     """
     if error.after_s is not None:
         return max(error.after_s, 0.0) * (1 + STAMPEDE_SPREAD * jitter)
-    ceiling = min(LONGEST_WAIT_S, SHORTEST_WAIT_S * 2 ** min(attempt, 20))
+    ceiling = min(LONGEST_WAIT_S, SHORTEST_WAIT_S * 2.0 ** min(attempt, 20))
     return SHORTEST_WAIT_S + (ceiling - SHORTEST_WAIT_S) * jitter
 
 

@@ -83,7 +83,7 @@ def reconcile(
     told = told or Told()
     for _ in range(MAX_ATTEMPTS):
         pair = _read(sides, locked, referral, record)
-        if pair.is_known and not told.lines:
+        if pair.is_known and not told.lines and not _lacks_reference(pair):
             return Outcome(Result.UNCHANGED, "Nothing changed since the last sync.", locked.link)
         planned = plan(pair.referral_view, pair.record_view, pair.base, pair.mapping, sides.rules())
         if pair.referral is None and (planned.needs_referral or should_invite(locked.link, pair.record_view)):
@@ -150,7 +150,7 @@ def _apply(sides: Sides, locked: LockedLink, pair: _Pair, planned: Plan, told: T
         ),
         release=True,
     )
-    wrote = bool(change) or bool(told.sent) or bool(planned.to_partner_center)
+    wrote = bool(change) or bool(told.sent)
     waits = Result.WAITING if planned.waiting or planned.held else Result.UNCHANGED
     return Outcome(
         Result.SYNCED if wrote else waits,
@@ -186,12 +186,16 @@ def _write_record(sides: Sides, locked: LockedLink, pair: _Pair, change: RecordC
 
 def _with_reference(planned: Plan, pair: _Pair, locked: LockedLink) -> tuple[tuple[PatchOperation, ...], ...]:
     """The plan's PATCHes, with the CRM record's id where the referral does not carry it yet."""
-    referral, record_id = pair.referral, _record_id(locked)
-    if referral is None or referral.stage.is_closed or referral.external_reference == record_id:
+    if not _lacks_reference(pair):
         return planned.to_partner_center
-    reference = PatchOperation("replace", "/externalReferenceId", record_id)
+    reference = PatchOperation("replace", "/externalReferenceId", _record_id(locked))
     first, *rest = planned.to_partner_center or ((),)
     return ((reference, *first), *rest)
+
+
+def _lacks_reference(pair: _Pair) -> bool:
+    referral = pair.referral
+    return referral is not None and not referral.stage.is_closed and not referral.external_reference
 
 
 def _lines(planned: Plan, told: Told, mapping: RecordMapping) -> list[str]:

@@ -1,0 +1,51 @@
+"""The store of links in memory: one worker, so a lock is only ever taken twice by mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from shared.domain.errors import LockTaken, NotFound
+from shared.domain.link import Link
+from shared.domain.record import RecordKind
+
+
+class MemoryLinks:
+    def __init__(self) -> None:
+        self.links: dict[str, Link] = {}
+        self._locked: set[str] = set()
+
+    def find_by_referral(self, referral_id: str) -> Link | None:
+        return next((link for link in self.links.values() if link.referral_id == referral_id), None)
+
+    def find_by_record(self, kind: RecordKind, record_id: str) -> Link | None:
+        return next((link for link in self.links.values() if (link.kind, link.record_id) == (kind, record_id)), None)
+
+    @contextmanager
+    def lock(self, link_id: str, *, new: Link | None = None) -> Iterator[_Locked]:
+        if link_id in self._locked:
+            raise LockTaken(f"Link {link_id} is locked")
+        if link_id not in self.links:
+            if new is None:
+                raise NotFound(f"There is no link {link_id}")
+            self.links[link_id] = new
+        self._locked.add(link_id)
+        try:
+            yield _Locked(self, link_id)
+        finally:
+            self._locked.discard(link_id)
+
+
+@dataclass
+class _Locked:
+    store: MemoryLinks
+    link_id: str
+
+    @property
+    def link(self) -> Link:
+        return self.store.links[self.link_id]
+
+    def save(self, link: Link, *, release: bool = False) -> None:
+        assert link.id == self.link_id
+        self.store.links[self.link_id] = link
