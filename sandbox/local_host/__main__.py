@@ -2,7 +2,7 @@
 
 Prints one line, ``ready http://localhost:<port> <function> <function> ...``, once it serves; its log goes to stderr.
 Exit codes: 0 stopped, 1 refused to start (the reason is the last line of stderr), 2 wrong options, 3 stopped with work
-still under way after 30 seconds.
+still under way after the time to drain.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sandbox.local_host.configuration import StartRefused
-from sandbox.local_host.host import Host
+from sandbox.local_host.host import DRAIN_TIMEOUT_S, Host
 from sandbox.local_host.storage import HOST_STORAGE
 
 REFUSED, NOT_DRAINED = 1, 3
@@ -43,7 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _serve(app_dir: Path, options: argparse.Namespace) -> None:
-    host = Host(app_dir, os.environ, port=options.port, keys_file=options.keys_file, host_id=options.host_id)
+    host = Host(
+        app_dir,
+        os.environ,
+        port=options.port,
+        keys_file=options.keys_file,
+        host_id=options.host_id,
+        drain_timeout_s=options.drain_timeout_s,
+    )
     if not await host.run(_announce):
         _leave(NOT_DRAINED, "the local host stopped with work still under way")
 
@@ -58,6 +65,9 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--storage", help=f"connection string of the host storage, for {HOST_STORAGE}")
     parser.add_argument("--keys-file", type=Path, help="JSON file of the keys; made if it is not there")
     parser.add_argument("--host-id", default="", help="hosts with one id and one storage share their timers")
+    parser.add_argument(
+        "--drain-timeout-s", type=float, default=DRAIN_TIMEOUT_S, help="how long a stop waits for what is under way"
+    )
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     return parser
 

@@ -25,7 +25,7 @@ from sandbox.local_host.timers import TimerListener
 
 log = logging.getLogger(__name__)
 
-DRAIN_S = 30
+DRAIN_TIMEOUT_S = 30.0
 
 
 class Host:
@@ -43,11 +43,13 @@ class Host:
         port: int = 0,
         keys_file: Path | None = None,
         host_id: str = "",
+        drain_timeout_s: float = DRAIN_TIMEOUT_S,
     ):
         self.port = port
         self._app_dir = app_dir
         self._settings = settings
         self._keys_file = keys_file
+        self._drain_timeout_s = drain_timeout_s
         same_app = hashlib.sha256(f"{platform.node()}{app_dir}".encode()).hexdigest()[:32]
         self._host_id = host_id or settings.get("AzureFunctionsWebHost__hostid") or same_app
         self._stopping = asyncio.Event()
@@ -57,8 +59,9 @@ class Host:
     async def run(self, when_ready: Callable[[int, Sequence[str]], None]) -> bool:
         """Calls ``when_ready(port, function names)`` once all listeners run, and returns after a signal.
 
-        True: everything that was under way has ended and nothing is left. False: after 30 seconds something still ran;
-        the caller must end the process. StartRefused, before anything is served, if the app or its settings are wrong.
+        True: everything that was under way has ended and nothing is left. False: after ``drain_timeout_s`` something
+        still ran; the caller must end the process. StartRefused, before anything is served, if the app or its settings
+        are wrong.
         """
         functions = await self._engine.load()
         configuration = read_host_configuration(self._app_dir, self._settings)
@@ -124,7 +127,7 @@ class Host:
             raise StartRefused(f"function {function.name}: {problem}") from problem
 
     async def _open(self, application: web.Application) -> web.AppRunner:
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=DRAIN_S)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=self._drain_timeout_s)
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", self.port).start()
@@ -142,14 +145,15 @@ class Host:
         await stop
 
     async def _stop(self, runner: web.AppRunner, tasks: Sequence[asyncio.Task[None]], front_end: HttpFrontEnd) -> bool:
-        log.info("stopping: waiting for what is under way, at most %d s", DRAIN_S)
+        limit_s = self._drain_timeout_s
+        log.info("stopping: waiting for what is under way, at most %g s", limit_s)
         try:
-            async with asyncio.timeout(DRAIN_S):
+            async with asyncio.timeout(limit_s):
                 await asyncio.gather(runner.cleanup(), *tasks, *front_end.runs_by_hand)
                 await self._engine.stop()
                 await self._storage.close()
         except TimeoutError:
-            log.error("something still ran after %d s; its messages come back when their ten minutes are over", DRAIN_S)
+            log.error("something still ran after %g s; its messages come back when their ten minutes are over", limit_s)
             return False
         log.info("stopped")
         return True

@@ -37,11 +37,13 @@ class HostProcess:
         log_file: Path | None = None,
         *,
         host_id: str = "",
+        drain_timeout_s: float = 30.0,
     ):
         self._app_dir = app_dir
         self._settings = dict(settings)
         self._wanted_port = port
         self._host_id = host_id
+        self._drain_timeout_s = drain_timeout_s
         self._folder = tempfile.TemporaryDirectory(prefix="local-host-", ignore_cleanup_errors=True)
         self._keys_file = keys_file or Path(self._folder.name) / "keys.json"
         self._log_file = log_file or Path(self._folder.name) / "host.log"
@@ -77,7 +79,7 @@ class HostProcess:
         return str(keys["master"] if function == "master" else keys["functions"][function]["default"])
 
     def stop(self, timeout_s: float = 40.0) -> int:
-        """Asks the host to finish what it is doing, and returns its exit code: 0 if it did.
+        """Asks the host to finish what it is doing, and returns its exit code: 0 if it did, 3 if not.
 
         After ``timeout_s`` it is killed and TimeoutExpired raised.
         """
@@ -122,6 +124,7 @@ class HostProcess:
         command = [sys.executable, "-m", "sandbox.local_host", "--app", str(self._app_dir.resolve())]
         command += ["--port", str(self._wanted_port), "--settings", str(settings_file)]
         command += ["--keys-file", str(self._keys_file.resolve()), "--host-id", self._host_id]
+        command += ["--drain-timeout-s", str(self._drain_timeout_s)]
         environment = {name: value for name, value in os.environ.items() if name not in self._settings}
         self._log = self._log_file.open("wb")
         self._process = subprocess.Popen(

@@ -115,6 +115,26 @@ def test_a_stop_lets_what_is_under_way_finish(
         host.close()
 
 
+def test_a_function_that_does_not_return_holds_up_neither_its_caller_nor_a_stop(
+    storage: str, storage_prefix: str, tmp_path: Path
+) -> None:
+    settings = sample_settings(
+        storage,
+        storage_prefix,
+        RELEASE_FILE=str(tmp_path / "never"),
+        AzureFunctionsJobHost__functionTimeout="00:00:01",
+    )
+    host = HostProcess(SAMPLE_APP, settings, drain_timeout_s=1)
+    try:
+        host.start()
+        assert requests.get(f"{host.url}/api/slow", timeout=20).status_code == 500
+        assert "did not return within functionTimeout (1.0 s)" in host.log
+        assert host.stop(timeout_s=20) == 3
+        assert "stopped with work still under way" in host.log
+    finally:
+        host.close()
+
+
 def test_a_host_keeps_its_keys_and_starts_again(storage: str, storage_prefix: str, tmp_path: Path) -> None:
     keys_file, log_file = tmp_path / "keys.json", tmp_path / "host.log"
     host = HostProcess(SAMPLE_APP, sample_settings(storage, storage_prefix), keys_file=keys_file, log_file=log_file)

@@ -90,6 +90,19 @@ def test_a_message_of_a_killed_host_stays_hidden(
     assert mine.texts("stalling") == []
 
 
+def test_a_listener_is_woken_by_what_its_own_host_sends(storage: str, storage_prefix: str) -> None:
+    """And not left to poll, which after some idle time is up to maxPollingInterval late."""
+
+    async def scenario() -> tuple[bool, bool]:
+        opened = Storage({"AzureWebJobsStorage": storage})
+        arrival, elsewhere = opened.arrivals(f"{storage_prefix}-here"), opened.arrivals(f"{storage_prefix}-there")
+        await opened.send(f"{storage_prefix}-here", "Q29udG9zbw==")
+        await opened.close()
+        return arrival.is_set(), elsewhere.is_set()
+
+    assert asyncio.run(scenario()) == (True, False)
+
+
 class Waiting(Execution):
     """Stands for a function that takes as long as it is told."""
 

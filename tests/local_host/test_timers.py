@@ -81,6 +81,8 @@ def test_a_tick_missed_while_no_host_ran_is_made_up_once(storage: str, queues: Q
             wait_for(lambda: "timer 'tick': this host holds the lease" in host.log, "the timer is awake")
             assert host.stop() == 0
         assert ticks(mine) == []
+        lock = container.get_blob_client(f"locks/{storage_prefix}/Host.Functions.tick.Listener")
+        assert lock.get_blob_properties().lease.state == "available"
 
 
 def test_a_timer_runs_by_hand(host: HostProcess, queues: Queues) -> None:
