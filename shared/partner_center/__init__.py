@@ -1,0 +1,1 @@
+"""Partner Center: the Referrals API, the webhook registration, and what proves that a webhook is Microsoft's."""

@@ -1,0 +1,201 @@
+"""Access tokens for Partner Center: one refresh token of a signed-in user, exchanged for each of the two audiences.
+
+https://learn.microsoft.com/partner-center/developer/enable-secure-app-model
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from shared.domain.errors import ConnectorError, RetryLater
+from shared.partner_center.tokens import RefreshTokenStore
+
+REFERRALS_SCOPE = "https://api.partner.microsoft.com/.default"
+WEBHOOKS_SCOPE = "https://api.partnercenter.microsoft.com/.default"
+
+_MICROSOFT_AUTHORITIES = frozenset(
+    {"login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn"}
+)
+_RENEW_BEFORE_S = 300.0
+_TIMEOUT_S = 15
+_REFUSED_AFTER_S = 300.0
+_SIGN_IN_AGAIN = (
+    "Sign in to Partner Center again and store the new refresh token; the deals wait and follow by themselves."
+)
+_SECRET_REFUSED = frozenset({"invalid_client", "unauthorized_client"})
+_SIGN_IN_REFUSED = frozenset({"invalid_grant", "interaction_required", "consent_required", "login_required"})
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _AccessToken:
+    value: str = field(repr=False)
+    renew_at: float
+
+
+class PartnerCenterTokens:
+    """Keeps one access token per scope until five minutes before it expires; safe to share between threads.
+
+    The stored refresh token wins over ``initial_refresh_token``, which is used before anything is stored, and when
+    the stored one is refused: that is how a new sign-in reaches an app that is already running on an old token.
+    """
+
+    def __init__(
+        self,
+        tenant_id: str,
+        client_id: str,
+        client_secret: str,
+        store: RefreshTokenStore,
+        authority_host: str = "https://login.microsoftonline.com",
+        initial_refresh_token: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._authority = f"{authority_host.rstrip('/')}/{tenant_id}"
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._store = store
+        self._initial = initial_refresh_token
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._access: dict[str, _AccessToken] = {}
+        self._refresh: str | None = None
+        self._unsaved: str | None = None
+        self._application: Any = None
+
+    def authorizer(self, scope: str) -> Callable[[bool], str]:
+        """A function as a transport wants it: a bearer token for ``scope``; given true, one newer than before.
+
+        It raises ``RetryLater`` when no token can be had, also for a refused sign-in or client secret: a person mends
+        that in minutes or days, and no deal may be given up meanwhile.
+        """
+        return lambda force: self._token(scope, force)
+
+    def _token(self, scope: str, force: bool) -> str:
+        seen = self._access.get(scope)
+        if not force and seen is not None and self._clock() < seen.renew_at:
+            return seen.value
+        with self._lock:
+            held = self._access.get(scope)
+            # Another thread exchanged while this one waited: that token is as new as any.
+            if held is not None and held is not seen and self._clock() < held.renew_at:
+                return held.value
+            answer = self._exchange(scope)
+            self._access[scope] = held = _AccessToken(
+                answer["access_token"], self._clock() + float(answer.get("expires_in") or 0) - _RENEW_BEFORE_S
+            )
+            return held.value
+
+    def _exchange(self, scope: str) -> dict[str, Any]:
+        refused: RetryLater | None = None
+        for refresh_token in self._candidates():
+            answer = self._ask(refresh_token, scope)
+            if "access_token" in answer:
+                self._keep(refresh_token, answer.get("refresh_token") or refresh_token)
+                return answer
+            refused = refused or _refusal(answer)
+            if answer.get("error") not in _SIGN_IN_REFUSED:
+                raise refused
+        raise refused or RetryLater(
+            "There is no Partner Center refresh token that could be read",
+            code="refresh_token_missing",
+            after_s=_REFUSED_AFTER_S,
+            remedy=f"{_SIGN_IN_AGAIN} PARTNER_CENTER_REFRESH_TOKEN takes the first one.",
+            service="Entra ID",
+        )
+
+    def _candidates(self) -> Iterator[str]:
+        """Each once: the token in use, what is stored (perhaps by another worker), what could not be stored, and the
+        one from the settings."""
+        tried: set[str] = set()
+        sources: tuple[Callable[[], str | None], ...] = (
+            lambda: self._refresh,
+            self._load,
+            lambda: self._unsaved,
+            lambda: self._initial,
+        )
+        for source in sources:
+            token = source()
+            if token and token not in tried:
+                tried.add(token)
+                yield token
+
+    def _load(self) -> str | None:
+        try:
+            return self._store.load()
+        except ConnectorError as problem:
+            _log.warning("The stored Partner Center refresh token could not be read. %s", problem)
+            return None
+
+    def _keep(self, used: str, latest: str) -> None:
+        """``latest`` is stored, and only then in use; if it cannot be stored, ``used`` goes on serving."""
+        if latest == self._refresh:
+            return
+        try:
+            self._store.save(latest)
+        except ConnectorError as problem:
+            # Entra does not revoke the old token on rotation, and the next exchange saves again.
+            _log.warning(
+                "The rotated Partner Center refresh token could not be saved: the old one serves on. %s", problem
+            )
+            self._refresh, self._unsaved = used, latest
+            return
+        self._refresh, self._unsaved = latest, None
+
+    def _ask(self, refresh_token: str, scope: str) -> dict[str, Any]:
+        import requests
+
+        try:
+            answer: dict[str, Any] = self._open().acquire_token_by_refresh_token(refresh_token, scopes=[scope])
+        except (requests.RequestException, ValueError) as problem:
+            # ValueError: msal could not make sense of the answer. Without the cause, which may quote it.
+            raise RetryLater(
+                f"Entra ID could not be asked for a Partner Center token ({type(problem).__name__})",
+                code="token_service",
+                remedy="It is tried again by itself; if this goes on, check PARTNER_CENTER_TENANT_ID and the network.",
+                service="Entra ID",
+            ) from None
+        return answer
+
+    def _open(self) -> Any:
+        if self._application is None:
+            import msal  # type: ignore[import-untyped]  # has no stubs
+
+            self._application = msal.ConfidentialClientApplication(
+                self._client_id,
+                client_credential=self._client_secret,
+                authority=self._authority,
+                # Microsoft's list of authorities does not know hosts that are not Microsoft's.
+                instance_discovery=None if urlsplit(self._authority).hostname in _MICROSOFT_AUTHORITIES else False,
+                timeout=_TIMEOUT_S,
+            )
+        return self._application
+
+
+def _refusal(answer: dict[str, Any]) -> RetryLater:
+    """What the token endpoint's error means. Only its codes are told on: the description names users and tenants.
+
+    https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+    """
+    error = str(answer.get("error") or "unknown")[:60]
+    codes = ", ".join(f"AADSTS{code}" for code in answer.get("error_codes") or () if isinstance(code, int))
+    what = f"Entra ID refused a Partner Center token: {error}{f' ({codes})' if codes else ''}"
+    request_id = str(answer.get("correlation_id") or "")
+    if error in _SECRET_REFUSED:
+        code, remedy = (
+            "client_secret_refused",
+            "Put a valid secret of the app registration into PARTNER_CENTER_CLIENT_SECRET.",
+        )
+    elif error in _SIGN_IN_REFUSED:
+        code, remedy = "refresh_token_refused", _SIGN_IN_AGAIN
+    else:
+        return RetryLater(what, code="token_service", service="Entra ID", request_id=request_id)
+    return RetryLater(
+        what, code=code, remedy=remedy, after_s=_REFUSED_AFTER_S, service="Entra ID", request_id=request_id
+    )
