@@ -1,0 +1,258 @@
+"""Dynamics 365 as a :class:`~shared.crm.port.CrmPort`: sends what the other modules of this package build."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from shared.answers import Response
+from shared.crm.dynamics365.batch import Part
+from shared.crm.dynamics365.delta import DeltaQuery
+from shared.crm.dynamics365.errors import CURSOR_EXPIRED, RULES
+from shared.crm.dynamics365.layout import Layout, build_layout
+from shared.crm.dynamics365.lookups import (
+    PreparingQuery,
+    by_referral,
+    contact_part,
+    contacts,
+    only_row,
+    owner_part,
+    owners,
+)
+from shared.crm.dynamics365.metadata import Schema
+from shared.crm.dynamics365.paths import schema_query
+from shared.crm.dynamics365.tables import read_tables
+from shared.crm.dynamics365.values import UnknownOption, moment
+from shared.crm.dynamics365.web_api import SERVICE, WebApi
+from shared.crm.dynamics365.writes import Draft, draft_create, draft_update, needs_look_up
+from shared.crm.port import Capabilities, Catalogue, Change, ChangePage, Prepared, Written
+from shared.domain.errors import ConfigurationError, ConnectorError, NotFound, Rejected, VersionConflict
+from shared.domain.mapping import CrmMapping
+from shared.domain.record import NewRecord, Record, RecordChange, RecordKind
+from shared.transport import Transport
+
+_GUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+Result = TypeVar("Result")
+
+
+class Dynamics365:
+    """Opportunities of one environment; safe to share between threads.
+
+    ``stages`` are the labels of status reasons by stage (``mapping.stages`` with the settings laid over).
+    ``app_id`` is the model-driven app that links open, the default one where it is blank. Metadata are read at the
+    first call and kept; they are read once more when a row holds a choice that they do not have.
+    """
+
+    name = SERVICE
+    capabilities = Capabilities(optimistic_lock=True)
+
+    def __init__(
+        self,
+        transport: Transport,
+        base_url: str,
+        mapping: CrmMapping,
+        stages: Mapping[str, str] | None = None,
+        *,
+        app_id: str = "",
+        page_size: int = 500,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._api = WebApi(transport, base_url, clock)
+        self._mapping = mapping
+        self._tables = read_tables(mapping)
+        self._stage_names = dict(mapping.stages if stages is None else stages)
+        self._app_id = app_id
+        self._page_size = page_size
+        self._lock = threading.Lock()
+        self._layouts: Mapping[RecordKind, Layout] | None = None
+
+    def catalogue(self) -> Catalogue:
+        layouts = self._all_layouts()
+        limits = {path: limit for layout in layouts.values() for path, limit in layout.limits().items()}
+        schema = next(iter(layouts.values())).schema
+        return Catalogue(limits, {one.iso_code: one.decimals for one in schema.currencies if one.is_active})
+
+    def refresh(self) -> None:
+        """The next call reads the metadata again."""
+        with self._lock:
+            self._layouts = None
+
+    def changes(self, kind: RecordKind, cursor: str | None) -> Iterator[ChangePage]:
+        layout = self._layout(kind)
+        if not layout.table.tracks_changes:
+            rule = RULES["0x80072491"]
+            raise ConfigurationError(
+                f"The table {layout.table.name} of Dynamics 365 does not track changes",
+                code=rule.code,
+                remedy=rule.remedy,
+                service=SERVICE,
+            )
+        columns = layout.mapping.columns
+        query = DeltaQuery(
+            layout.table.entity_set, (columns.sync, columns.referral_id, "modifiedon", "statecode"), self._page_size
+        )
+        start = query.resume_path(cursor) if cursor else None
+        if start is not None:
+            try:
+                yield from self._pages(layout, query, start, full=False)
+            except ConnectorError as problem:
+                if problem.code != CURSOR_EXPIRED:
+                    raise
+            else:
+                return
+        yield from self._pages(layout, query, query.first_path, full=True)
+
+    def get(self, kind: RecordKind, record_id: str) -> Record:
+        layout = self._layout(kind)
+        if not _GUID.fullmatch(record_id):
+            raise NotFound(f"{record_id[:60]!r} is no id of a {kind} in Dynamics 365", service=SERVICE)
+        answer = self._api.send("GET", f"{layout.table.path(record_id)}?{layout.query}", f"{kind}.get")
+        return self._read(kind, lambda current: current.record(answer.json_object()))
+
+    def prepare(self, new: NewRecord) -> Prepared:
+        asked = PreparingQuery(self._layout(new.kind), new).parts()
+        answers = self._api.batch(f"{new.kind}.prepare", asked)
+        return self._read(new.kind, lambda layout: PreparingQuery(layout, new).parse(answers))
+
+    def create(self, new: NewRecord, prepared: Prepared, account_id: str | None) -> Record:
+        layout = self._layout(new.kind)
+        if prepared.existing is not None:
+            raise VersionConflict(
+                f"Dynamics 365 has a {new.kind} of referral {new.referral_id} already", service=SERVICE
+            )
+        draft = draft_create(layout, new, prepared, account_id)
+        # Read in the same call: what was rounded, owned or numbered by the CRM is part of what was agreed.
+        after = Part("GET", by_referral(layout, new.referral_id), f"{new.kind}.find")
+        answers = self._api.batch(f"{new.kind}.create", [draft.change_set(), after])
+
+        def created(current: Layout) -> Record:
+            row = only_row(answers[-1], current, new.referral_id)
+            if row is None:
+                raise answers[-1].unreadable("no record after it was created")
+            return current.record(row)
+
+        return self._read(new.kind, created)
+
+    def update(self, record: Record, change: RecordChange) -> Written:
+        layout = self._layout(record.kind)
+        draft = self._draft_update(layout, record, change)
+        if not draft.parts:
+            return Written(record.id, record.version, record.modified_at)
+        own_path = layout.table.path(record.id)
+        operation = f"{record.kind}.update"
+        if [(part.method, part.path) for part in draft.parts] == [("PATCH", own_path)]:
+            answer = self._patch(layout, draft.parts[0], operation)
+        else:
+            after = Part("GET", f"{own_path}?{layout.query}", f"{record.kind}.get")
+            answer = self._api.batch(operation, [draft.change_set(), after])[-1]
+        row = answer.json_object()
+        values = self._read(record.kind, lambda current: current.values(row, tuple(change.values)))
+        return Written(record.id, row.get("@odata.etag"), moment(row["modifiedon"]), values)
+
+    def link_to(self, kind: RecordKind, record_id: str) -> str:
+        definition = self._tables.of(kind)
+        query = {"appid": self._app_id} if self._app_id else {}
+        query |= {"etn": definition.table if definition else kind.value, "pagetype": "entityrecord", "id": record_id}
+        return f"{self._base_url}/main.aspx?{urlencode(query)}"
+
+    def _draft_update(self, layout: Layout, record: Record, change: RecordChange) -> Draft:
+        """One look-up first where rows beside the record's own are written, else no call."""
+        nothing = Prepared(existing=None, accounts=())
+        if not needs_look_up(layout, change):
+            return draft_update(layout, record, change, nothing, None)
+        contact = contact_part(layout, change.values.get("@contacts") or ())
+        owner = owner_part(layout, change.values.get("@team") or ())
+        own = Part("GET", f"{layout.table.path(record.id)}?{layout.query}", f"{record.kind}.get")
+        first, *others = self._api.batch(f"{record.kind}.look_up", [own, *(part for part in (contact, owner) if part)])
+        row = first.json_object()
+        if record.version is not None and row.get("@odata.etag") != record.version:
+            raise VersionConflict(f"The {record.kind} {record.id} changed since it was read", service=SERVICE)
+        rest = iter(others)
+        found = Prepared(
+            existing=None,
+            accounts=(),
+            contacts=contacts(layout, next(rest)) if contact else (),
+            owners=owners(layout, next(rest)) if owner else {},
+        )
+        return draft_update(layout, record, change, found, row)
+
+    def _patch(self, layout: Layout, part: Part, operation: str) -> Response:
+        """The only write of an update, as a request of its own that answers with what was written."""
+        money_and_bound = [name.removesuffix("@odata.bind") for name in part.body or ()]
+        columns = [
+            f"_{layout.table.lookups[name].column}_value" if name in layout.table.lookups else name
+            for name in money_and_bound
+        ]
+        select = ",".join(dict.fromkeys((*columns, "modifiedon")))
+        headers = {**part.headers, "Prefer": "return=representation"}
+        return self._api.send("PATCH", f"{part.path}?$select={select}", operation, json=part.body, headers=headers)
+
+    def _pages(self, layout: Layout, query: DeltaQuery, start: str, *, full: bool) -> Iterator[ChangePage]:
+        path: str | None = start
+        seen: set[str] = set()
+        while path is not None:
+            seen.add(path)
+            answer = self._api.send("GET", path, f"{layout.kind}.changes", headers=query.headers)
+            page = query.parse(answer)
+            if page.next_path in seen:
+                raise answer.unreadable("a next page that was read already")
+            changed = [self._change(layout, row) for row in page.rows]
+            deleted = [Change(layout.kind, row_id, deleted=True) for row_id in page.deleted_ids]
+            yield ChangePage((*changed, *deleted), page.cursor, full)
+            path = page.next_path
+
+    def _change(self, layout: Layout, row: Mapping[str, Any]) -> Change:
+        columns = layout.mapping.columns
+        return Change(
+            kind=layout.kind,
+            id=str(row[layout.table.primary_id]).lower(),
+            version=row.get("@odata.etag"),
+            syncs=bool(row.get(columns.sync)),
+            referral_id=row.get(columns.referral_id) or None,
+        )
+
+    def _read(self, kind: RecordKind, parse: Callable[[Layout], Result]) -> Result:
+        """``parse`` with the metadata at hand, and once more with new ones if a row holds a choice they lack."""
+        try:
+            return parse(self._layout(kind))
+        except UnknownOption:
+            self.refresh()
+        try:
+            return parse(self._layout(kind))
+        except UnknownOption as problem:
+            raise Rejected(
+                f"The column {problem} holds a choice that Dynamics 365 does not list",
+                field=str(problem),
+                code="unknown_option",
+                remedy="Publish the column's options in Power Apps, or choose another option on the record.",
+                service=SERVICE,
+            ) from None
+
+    def _layout(self, kind: RecordKind) -> Layout:
+        layout = self._all_layouts().get(kind)
+        if layout is None:
+            raise ConfigurationError(
+                f"The field mapping for Dynamics 365 has no {kind}", code="mapping", service=SERVICE
+            )
+        return layout
+
+    def _all_layouts(self) -> Mapping[RecordKind, Layout]:
+        with self._lock:
+            if self._layouts is None:
+                schema = self._read_schema()
+                self._layouts = {
+                    kind: build_layout(kind, mapping, self._tables, schema, self._stage_names)
+                    for kind, mapping in self._mapping.records.items()
+                }
+            return self._layouts
+
+    def _read_schema(self) -> Schema:
+        records = [definition.table for kind in self._mapping.records if (definition := self._tables.of(kind))]
+        query = schema_query(self._tables, records)
+        answers = self._api.batch("metadata.read", query.parts(), tolerate=(404,))
+        return query.parse(answers)

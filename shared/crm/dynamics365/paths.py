@@ -1,0 +1,167 @@
+"""CRM paths of the mapping, resolved against what the environment has, and the one query that reads them all.
+
+https://learn.microsoft.com/power-apps/developer/data-platform/webapi/query/select-columns
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from shared.crm.dynamics365.metadata import CURRENCY_TABLE, Column, Facet, Lookup, Schema, SchemaQuery, Table
+from shared.crm.dynamics365.tables import Tables
+from shared.domain.mapping import RecordMapping
+
+SYSTEM_COLUMNS = ("statecode", "statuscode", "modifiedon")
+_READABLE = frozenset(
+    {"String", "Memo", "Money", "Decimal", "Double", "Integer", "BigInt", "Boolean", "DateTime", "Picklist"}
+)
+
+
+@dataclass(frozen=True)
+class OwnColumn:
+    """A column of the record itself."""
+
+    column: Column
+
+
+@dataclass(frozen=True)
+class CurrencyLookup:
+    """A lookup to a currency, read and written as ISO code."""
+
+    lookup: Lookup
+
+    @property
+    def property_name(self) -> str:
+        return f"_{self.lookup.column}_value"
+
+
+@dataclass(frozen=True)
+class RelatedColumn:
+    """A column of the row behind a lookup, mostly the account."""
+
+    lookup: Lookup
+    table: Table
+    column: Column
+
+
+@dataclass(frozen=True)
+class SetPlace:
+    """``@contacts``, ``@team`` or ``@solutions``."""
+
+    path: str
+
+
+Place = OwnColumn | CurrencyLookup | RelatedColumn | SetPlace
+
+
+@dataclass(frozen=True)
+class Places:
+    """Every CRM path of one kind of record; ``missing`` says what the environment does not have."""
+
+    table: Table
+    by_path: Mapping[str, Place]
+    missing: tuple[str, ...] = field(default=())
+
+
+def schema_query(tables: Tables, mappings: Iterable[str]) -> SchemaQuery:
+    """What to ask of the metadata for records of the tables ``mappings``, and what hangs on them."""
+    facets: dict[str, tuple[Facet, ...]] = {name: tuple(Facet) for name in mappings}
+    facets[tables.account.table] = (Facet.DEFINITION, Facet.COLUMNS, Facet.TEXT, Facet.MEMO, Facet.CHOICES)
+    if tables.contacts:
+        facets[tables.contacts.table] = (Facet.DEFINITION, Facet.COLUMNS, Facet.TEXT, Facet.LOOKUPS)
+    if tables.team:
+        facets[tables.team.table] = (Facet.DEFINITION, Facet.COLUMNS)
+    if tables.solutions:
+        facets[tables.solutions.table] = (Facet.DEFINITION, Facet.COLUMNS, Facet.TEXT, Facet.MONEY, Facet.LOOKUPS)
+    return SchemaQuery(facets)
+
+
+def resolve(mapping: RecordMapping, table: Table, tables: Tables, schema: Schema) -> Places:
+    """Where each CRM path of ``mapping`` is, as far as the environment has it."""
+    by_path: dict[str, Place] = {}
+    missing: list[str] = []
+    for path in dict.fromkeys((*mapping.crm_paths, *mapping.constants)):
+        place = _place(path, table, schema)
+        if isinstance(place, str):
+            missing.append(place)
+        else:
+            by_path[path] = place
+    missing += _missing_around(table, tables, schema)
+    return Places(table, by_path, tuple(dict.fromkeys(missing)))
+
+
+def _place(path: str, table: Table, schema: Schema) -> Place | str:
+    """Where ``path`` is, or what is missing for it."""
+    if path.startswith("@"):
+        return SetPlace(path)
+    navigation, _, name = path.rpartition(".")
+    if navigation:
+        lookup = table.lookups.get(navigation)
+        target = schema.tables.get(lookup.target) if lookup else None
+        if lookup is None or target is None:
+            return f"lookup {navigation} of {table.name}"
+        column = target.columns.get(name)
+        return RelatedColumn(lookup, target, column) if column else f"column {name} of {target.name}"
+    column = table.columns.get(name)
+    if column is None:
+        return f"column {name} of {table.name}"
+    if column.type in _READABLE:
+        return OwnColumn(column)
+    for lookup in table.lookups.values():
+        if lookup.column == name and lookup.target == CURRENCY_TABLE:
+            return CurrencyLookup(lookup)
+    return f"column {name} of {table.name} with a type the connector can read (it is {column.type})"
+
+
+def _missing_around(table: Table, tables: Tables, schema: Schema) -> Iterable[str]:
+    asked = [(people.table, people.columns) for people in (tables.contacts, tables.team) if people]
+    asked.append((tables.account.table, ("name",)))
+    if tables.solutions:
+        asked.append((tables.solutions.table, tables.solutions.columns))
+    for name, columns in asked:
+        found = schema.tables.get(name)
+        if found is None:
+            yield f"table {name}"
+        else:
+            yield from (f"column {column} of {name}" for column in columns if column not in found.columns)
+    lookups = [*tables.account.bind, *(people.lookup for people in (tables.contacts, tables.team) if people)]
+    yield from (f"lookup {lookup} of {table.name}" for lookup in lookups if lookup not in table.lookups)
+    if solutions := tables.solutions:
+        rows = schema.tables.get(solutions.table)
+        if rows is not None and solutions.parent not in rows.lookups:
+            yield f"lookup {solutions.parent} of {solutions.table}"
+        if solutions.collection not in table.collections:
+            yield f"relationship {solutions.collection} of {table.name}"
+
+
+def read_query(places: Places, tables: Tables, schema: Schema) -> str:
+    """``$select`` and ``$expand`` that read every path, and the state, in one request."""
+    select = [places.table.primary_id, *SYSTEM_COLUMNS]
+    expand: dict[str, list[str]] = {}
+    for place in places.by_path.values():
+        match place:
+            case OwnColumn(column):
+                select.append(column.name)
+            case CurrencyLookup():
+                select.append(place.property_name)
+            case RelatedColumn(lookup, target, column):
+                expand.setdefault(lookup.name, [target.primary_id]).append(column.name)
+            case SetPlace(path):
+                navigation, columns = _set_columns(path, tables, schema)
+                expand.setdefault(navigation, []).extend(columns)
+    expanded = (f"{name}($select={','.join(dict.fromkeys(columns))})" for name, columns in expand.items())
+    query = f"$select={','.join(dict.fromkeys(select))}"
+    return f"{query}&$expand={','.join(expanded)}" if expand else query
+
+
+def _set_columns(path: str, tables: Tables, schema: Schema) -> tuple[str, tuple[str, ...]]:
+    if path == "@solutions" and tables.solutions:
+        primary_id = schema.tables[tables.solutions.table].primary_id
+        return tables.solutions.collection, (primary_id, *tables.solutions.columns)
+    people = tables.contacts if path == "@contacts" else tables.team
+    if people is None:
+        raise KeyError(path)
+    # An application user who owns the record is the connector itself, and no member of the team.
+    is_application = ("applicationid",) if "applicationid" in schema.tables[people.table].columns else ()
+    return people.lookup, (schema.tables[people.table].primary_id, *people.columns, *is_application)

@@ -1,0 +1,108 @@
+"""The part of the mapping file that is for this adapter alone: where records and sets live in Dataverse."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.domain.errors import ConfigurationError
+from shared.domain.mapping import CrmMapping, describe_mistakes
+from shared.domain.record import RecordKind
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    table: str
+
+
+class RecordTable(_Table):
+    """``alternate_key`` is the key over the referral identifier; blank or absent, nothing forbids a second record."""
+
+    alternate_key: str = ""
+
+
+class AccountTable(_Table):
+    """``bind`` are the lookups of the record that point to the customer's account."""
+
+    bind: tuple[str, ...]
+
+
+class PeopleTable(_Table):
+    """One person behind ``lookup``; written through ``bind`` where that has another name (``ownerid``).
+
+    ``parent`` is the lookup by which the person belongs to the account, blank where there is none.
+    """
+
+    lookup: str
+    bind: str = ""
+    parent: str = ""
+    first_name: str
+    last_name: str
+    email: str
+    phone: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.first_name, self.last_name, self.phone, self.email)
+
+    @property
+    def written_as(self) -> str:
+        return self.bind or self.lookup
+
+
+class SolutionsTable(_Table):
+    """Rows under the record: ``collection`` from the record to them, ``parent`` from a row to its record."""
+
+    collection: str
+    parent: str
+    id: str
+    name: str
+    quantity: str
+    price: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.id, self.name, self.quantity, self.price)
+
+
+class Tables(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    opportunity: RecordTable
+    lead: RecordTable | None = None
+    account: AccountTable
+    contacts: PeopleTable | None = None
+    team: PeopleTable | None = None
+    solutions: SolutionsTable | None = None
+
+    def of(self, kind: RecordKind) -> RecordTable | None:
+        return self.opportunity if kind is RecordKind.OPPORTUNITY else self.lead
+
+
+def read_tables(mapping: CrmMapping) -> Tables:
+    """The ``adapter`` part of ``mapping``; raises ``ConfigurationError`` that lists every mistake in it."""
+    try:
+        tables = Tables.model_validate(mapping.adapter)
+    except ValidationError as problem:
+        mistakes = describe_mistakes(problem, dict(mapping.adapter))
+        raise _unusable(mistakes) from problem
+    sets = {"@contacts": tables.contacts, "@team": tables.team, "@solutions": tables.solutions}
+    missing = [
+        f"records.{kind} has {path}, but there is no adapter.{path[1:]}"
+        for kind, record in mapping.records.items()
+        for path in record.crm_paths
+        if path.startswith("@") and sets.get(path) is None
+    ]
+    missing += [f"there is no adapter.{kind}" for kind in mapping.records if tables.of(kind) is None]
+    if missing:
+        raise _unusable("; ".join(missing))
+    return tables
+
+
+def _unusable(mistakes: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"The adapter part of the Dynamics 365 mapping cannot be used: {mistakes}",
+        code="mapping",
+        remedy="Mend the named entries and start again.",
+        service="Dynamics 365",
+    )
