@@ -35,6 +35,15 @@ class Intent:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A failure that was told, with the versions of both sides it was told for: unchanged, it is no news."""
+
+    code: str
+    etag: str | None = None
+    record_version: str | None = None
+
+
+@dataclass(frozen=True)
 class Link:
     """One deal. Ids are ``None`` until that side exists; ``base`` is a JSON document, ``None`` before the first sync.
 
@@ -53,6 +62,7 @@ class Link:
     status: LinkStatus = LinkStatus.PENDING
     status_reason: str = ""
     updated_at: datetime | None = None
+    failure: Failure | None = None
 
 
 def link_id_for_referral(referral_id: str) -> str:

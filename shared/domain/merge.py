@@ -25,6 +25,7 @@ class Conflict:
     partner_center: Any
     crm: Any
     winner: Side | None
+    is_personal: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _winner(
         if base is None and (there is None) != (here is None):
             return (Side.CRM if there is None else Side.PARTNER_CENTER), None
         winner = _by_policy(row.conflict, there, here, newer)
-        return winner, Conflict(row.name, there, here, winner)
+        return winner, Conflict(row.name, there, here, winner, row.personal)
     if changed_there:
         return Side.PARTNER_CENTER, None
     return (Side.CRM if changed_here else None), None

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.domain.errors import RetryLater
-from shared.domain.link import Intent, Link, LinkStatus, link_id_for_record, link_id_for_referral
+from shared.domain.link import Failure, Intent, Link, LinkStatus, link_id_for_record, link_id_for_referral
 from shared.domain.record import RecordKind
 from shared.domain.referral import MICROSOFT
 from shared.state.connection import SERVICE
-from shared.state.entities import Entity, pack, unpack
+from shared.state.entities import Entity, cut, pack, unpack
 
 ROW_VERSION = 1
+REASON_LIMIT_CHARS = 4_000
 UNLOCKED_SINCE = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -70,9 +71,13 @@ def link_properties(link: Link) -> Entity:
         "microsoft_referral_id": link.microsoft_referral_id,
         "record_id": link.record_id,
         "status": link.status.value,
-        "status_reason": link.status_reason,
+        "status_reason": cut(link.status_reason, REASON_LIMIT_CHARS),
         "updated_at": link.updated_at,
     }
+    if link.failure is not None:
+        entity["failure_code"] = link.failure.code
+        entity["failure_etag"] = link.failure.etag
+        entity["failure_record_version"] = link.failure.record_version
     if link.intent is not None:
         entity["intent_action"] = link.intent.action
         entity["intent_since"] = link.intent.since
@@ -99,6 +104,7 @@ def link_of(properties: Mapping[str, Any]) -> Link:
         record_id=properties.get("record_id"),
         base=unpack("base", properties),
         intent=intent,
+        failure=_failure(properties),
         status=LinkStatus(properties["status"]),
         status_reason=properties["status_reason"],
         updated_at=properties.get("updated_at"),
@@ -117,3 +123,9 @@ def require_known_version(properties: Mapping[str, Any]) -> None:
 
 def lock_of(properties: Mapping[str, Any]) -> Lock:
     return Lock(properties["lock_owner"], properties["lock_until"])
+
+
+def _failure(properties: Mapping[str, Any]) -> Failure | None:
+    if "failure_code" not in properties:
+        return None
+    return Failure(properties["failure_code"], properties.get("failure_etag"), properties.get("failure_record_version"))

@@ -27,7 +27,8 @@ def bring_referral(sides: Sides, referral_id: str) -> Outcome:
     link = sides.links.find_by_referral(referral_id)
     if link is not None:
         with sides.links.lock(link.id) as locked:
-            return _referral_of(sides, locked, parse_referral(sides.referrals.get(referral_id)))
+            # The link is also known by the id of Microsoft's side, which is not ours to sync.
+            return _referral_of(sides, locked, parse_referral(sides.referrals.get(link.referral_id or referral_id)))
     referral = parse_referral(sides.referrals.get(referral_id))
     if referral.is_microsofts:
         return Outcome(Result.IGNORED, "Microsoft's side of a deal; the partner's own side is what is synced.")
@@ -87,11 +88,19 @@ def _record_of(
             "The record was deleted in the CRM; its referral was left as it is. Close it in Partner Center.",
             locked.link,
         )
+    if _is_told_of(locked.link, record):
+        return Outcome(Result.UNCHANGED, "Unchanged since its failure was told on the record.", locked.link)
     if locked.link.referral_id is None:
         if reason := why_not_shared(view_record(record, sides.mapping(kind))):
             return Outcome(Result.IGNORED, reason, locked.link)
         return share(sides, locked, record)
     return reconcile(sides, locked, record=record)
+
+
+def _is_told_of(link: Link, record: Record) -> bool:
+    """The change that brought us here is our own news of a failure."""
+    failure = link.failure
+    return failure is not None and failure.record_version is not None and failure.record_version == record.version
 
 
 def _read_record(sides: Sides, locked: LockedLink, kind: RecordKind, record_id: str) -> Record | None:

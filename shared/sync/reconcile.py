@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from shared.domain.audit import TO_CRM, TO_PARTNER_CENTER, conflict_line, report_values, success
 from shared.domain.base import (
@@ -17,7 +18,7 @@ from shared.domain.base import (
     view_referral,
 )
 from shared.domain.errors import RetryLater, VersionConflict
-from shared.domain.link import LinkStatus
+from shared.domain.link import Link, LinkStatus
 from shared.domain.mapping import RecordMapping
 from shared.domain.patch import PatchOperation
 from shared.domain.plan import Plan, plan
@@ -145,8 +146,7 @@ def _apply(sides: Sides, locked: LockedLink, pair: _Pair, planned: Plan, told: T
             base=dump_base(base, pair.mapping),
             engagement_id=after.engagement_id if after else locked.link.engagement_id,
             intent=None,
-            status=LinkStatus.CLOSED if base.stages.referral.is_closed else LinkStatus.SYNCED,
-            status_reason=_waiting_for(planned),
+            **_standing(locked.link, pair, planned),
         ),
         release=True,
     )
@@ -160,6 +160,16 @@ def _apply(sides: Sides, locked: LockedLink, pair: _Pair, planned: Plan, told: T
         planned.received,
         planned.conflicts,
     )
+
+
+def _standing(link: Link, pair: _Pair, planned: Plan) -> dict[str, Any]:
+    """The link's status. A failure on Partner Center's side is only over once that side was read again."""
+    if link.failure is not None and pair.referral is None and not planned.to_partner_center:
+        return {"failure": replace(link.failure, record_version=None)}
+    closed = planned.stages.referral.is_closed
+    waiting = _waiting_for(planned)
+    status = LinkStatus.WAITING if waiting else LinkStatus.CLOSED if closed else LinkStatus.SYNCED
+    return {"status": status, "status_reason": waiting, "failure": None}
 
 
 def _write_referral(sides: Sides, locked: LockedLink, pair: _Pair, planned: Plan, told: Told) -> Referral | None:

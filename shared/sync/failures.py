@@ -1,0 +1,94 @@
+"""Tells people of what finally failed, where they look: on the CRM record, and in the run history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from shared.domain.audit import TO_CRM, TO_PARTNER_CENTER, failure, report_values
+from shared.domain.base import RecordView
+from shared.domain.errors import ConnectorError, NotFound, VersionConflict
+from shared.domain.link import Failure, Link, LinkStatus, link_id_for_record
+from shared.domain.mapping import RecordMapping
+from shared.domain.record import Record, RecordChange, RecordKind
+from shared.sync.outcome import Outcome, Result
+from shared.sync.polls import REFERRAL
+from shared.sync.sides import Sides
+
+
+def find_link(sides: Sides, kind: str, subject_id: str) -> Link | None:
+    """The link that a message of this kind is about, if there is one yet."""
+    if kind == REFERRAL:
+        return sides.links.find_by_referral(subject_id)
+    return sides.links.find_by_record(RecordKind(kind), subject_id)
+
+
+def tell_failure(sides: Sides, kind: str, subject_id: str, code: str, reason: str) -> Outcome:
+    """The record carries an audit line and the cross mark, and the link knows that it failed and why.
+
+    Told once: a later failure with the same words writes nothing. A referral that has no record yet is only told of
+    in the run history.
+    """
+    link = find_link(sides, kind, subject_id)
+    if link is None and kind == REFERRAL:
+        return Outcome(Result.IGNORED, f"Failed before it reached the CRM: {reason}")
+    if link is None:
+        record_kind = RecordKind(kind)
+        link = Link(link_id_for_record(record_kind, subject_id), record_kind, record_id=subject_id)
+    line = failure(TO_CRM if kind == REFERRAL else TO_PARTNER_CENTER, reason)
+    with sides.links.lock(link.id, new=link) as locked:
+        version = _tell_on_record(sides, locked.link, line)
+        told = Failure(code, etag=_etag(sides, locked.link, kind), record_version=version)
+        locked.save(replace(locked.link, status=LinkStatus.FAILED, status_reason=reason, failure=told), release=True)
+        return Outcome(Result.WAITING, f"Failed for good: {reason}", locked.link)
+
+
+def _tell_on_record(sides: Sides, link: Link, line: str) -> str | None:
+    """The version of the record that carries the news; ``None`` where there is no record to tell on."""
+    if link.record_id is None or sides.dry_run:
+        return None
+    mapping = sides.mapping(link.kind)
+    for _ in range(3):
+        try:
+            record = sides.crm.get(link.kind, link.record_id)
+        except NotFound:
+            return None
+        view = _bare_view(record, mapping)
+        values = report_values(view, mapping, sides.rules(), [line], sides.clock(), failed=True)
+        if not values:
+            return record.version
+        try:
+            return sides.crm.update(record, RecordChange(values)).version
+        except VersionConflict:
+            continue
+    return None
+
+
+def _bare_view(record: Record, mapping: RecordMapping) -> RecordView:
+    """Only what telling needs: the values themselves may be what failed."""
+    columns = mapping.columns
+    name = record.values.get(mapping.field("name").crm) if mapping.has("name") else None
+    return RecordView(
+        values={},
+        stage=record.stage,
+        modified_at=record.modified_at,
+        audit=str(record.values.get(columns.audit) or ""),
+        name_in_crm=str(name or ""),
+        sync=True,
+    )
+
+
+def _etag(sides: Sides, link: Link, kind: str) -> str | None:
+    """The version of the referral that failed, so that auto-heal does not find it again and again."""
+    if kind != REFERRAL or link.referral_id is None:
+        return _of(link.base, "etag")
+    try:
+        document = sides.referrals.get(link.referral_id)
+    except ConnectorError:
+        return None
+    return document.get("eTag")
+
+
+def _of(base: Mapping[str, Any] | None, name: str) -> str | None:
+    return None if base is None else base.get(name)

@@ -1,0 +1,139 @@
+"""Tells of outcomes: one log line, one row of the run history, and one audit row unless nothing happened."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from shared.call_count import CallCount
+from shared.domain.errors import ConnectorError, LockTaken, RetryLater
+from shared.domain.link import Link
+from shared.domain.merge import Conflict
+from shared.state.audit import AuditLine
+from shared.state.envelope import Envelope
+from shared.state.runs import Run, RunStatus, new_run_id
+from shared.sync.outcome import Outcome, Result
+
+_log = logging.getLogger(__name__)
+
+_STATUSES = {Result.WAITING: RunStatus.WAITING, Result.IGNORED: RunStatus.IGNORED}
+
+
+class AuditStore(Protocol):
+    def append(self, line: AuditLine) -> None: ...
+
+
+class RunStore(Protocol):
+    def record(self, run: Run) -> None: ...
+
+
+@dataclass(frozen=True)
+class Work:
+    """One invocation: the function, the message it worked off, when it began and what it cost."""
+
+    function: str
+    envelope: Envelope
+    started: datetime
+    duration_ms: int
+    calls: CallCount
+
+
+@dataclass(frozen=True)
+class Journal:
+    audit: AuditStore
+    runs: RunStore
+
+    def write(self, work: Work, outcome: Outcome | ConnectorError, link: Link | None) -> None:
+        """Stored and logged. A store that is away costs the row, never the work: that is done already."""
+        message = outcome.message if isinstance(outcome, Outcome) else str(outcome)
+        status = _status(outcome)
+        _log.log(
+            logging.INFO if status in (RunStatus.SUCCEEDED, RunStatus.IGNORED) else logging.WARNING,
+            "%s %s: %s | function=%s outcome=%s code=%s link=%s attempt=%d calls=%d duration_ms=%d correlation_id=%s",
+            work.envelope.kind,
+            work.envelope.id,
+            message,
+            work.function,
+            status.value,
+            outcome.code if isinstance(outcome, ConnectorError) else outcome.result.value,
+            link.id if link else "",
+            work.envelope.attempt,
+            work.calls.total,
+            work.duration_ms,
+            work.envelope.correlation_id,
+        )
+        try:
+            self.runs.record(_run(work, status, message))
+            if _is_worth_an_audit_row(outcome):
+                self.audit.append(_audit_line(work, outcome, link, message))
+        except ConnectorError as error:
+            _log.error("The outcome of %s %s was not stored: %s", work.envelope.kind, work.envelope.id, error)
+
+
+def _status(outcome: Outcome | ConnectorError) -> RunStatus:
+    if isinstance(outcome, RetryLater):
+        return RunStatus.RETRYING
+    if isinstance(outcome, ConnectorError):
+        return RunStatus.FAILED
+    return _STATUSES.get(outcome.result, RunStatus.SUCCEEDED)
+
+
+def _is_worth_an_audit_row(outcome: Outcome | ConnectorError) -> bool:
+    if isinstance(outcome, Outcome):
+        return outcome.result is not Result.UNCHANGED
+    return not isinstance(outcome, LockTaken)
+
+
+def _run(work: Work, status: RunStatus, message: str) -> Run:
+    return Run(
+        id=new_run_id(work.started),
+        function=work.function,
+        kind=work.envelope.kind,
+        subject_id=work.envelope.id,
+        status=status,
+        message=message,
+        correlation_id=work.envelope.correlation_id,
+        started=work.started,
+        duration_ms=work.duration_ms,
+    )
+
+
+def _audit_line(work: Work, outcome: Outcome | ConnectorError, link: Link | None, message: str) -> AuditLine:
+    done = outcome if isinstance(outcome, Outcome) else None
+    error = outcome if isinstance(outcome, ConnectorError) else None
+    return AuditLine(
+        at=work.started,
+        link_id=link.id if link else f"{work.envelope.kind}-{work.envelope.id}",
+        outcome=done.result.value if done else "retry" if isinstance(error, RetryLater) else "failed",
+        message=message,
+        referral_id=link.referral_id if link else None,
+        record_id=link.record_id if link else None,
+        kind=work.envelope.kind,
+        trigger=work.function,
+        direction=_direction(done),
+        fields_changed=(*done.sent, *done.received) if done else (),
+        conflicts=tuple(_conflict(conflict) for conflict in done.conflicts) if done else (),
+        error_code=error.code if error else "",
+        request_id=error.request_id if error else "",
+        correlation_id=work.envelope.correlation_id,
+        calls=work.calls.by_service(),
+        duration_ms=work.duration_ms,
+    )
+
+
+def _direction(done: Outcome | None) -> str:
+    if done is None:
+        return ""
+    return "both" if done.sent and done.received else "to_partner_center" if done.sent else "to_crm"
+
+
+def _conflict(conflict: Conflict) -> Mapping[str, Any]:
+    return {
+        "field": conflict.field,
+        "partner_center": "" if conflict.is_personal else str(conflict.partner_center),
+        "crm": "" if conflict.is_personal else str(conflict.crm),
+        "winner": conflict.winner.value if conflict.winner else "a person decides",
+    }

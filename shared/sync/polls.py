@@ -1,0 +1,155 @@
+"""Finds what changed without being told: in the CRM since the cursor, in Partner Center since the last look.
+
+Finding only: what is found is queued, and the queue does the work. A cursor moves once everything before it is queued.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from shared.crm.port import Change, CrmPort
+from shared.domain.errors import ConnectorError, Rejected
+from shared.domain.link import Link, LinkStatus
+from shared.domain.record import RecordKind
+from shared.domain.referral import parse_referral
+from shared.state.clock import Clock
+from shared.state.envelope import Envelope
+from shared.state.queues import CRM_CHANGES, REFERRAL_EVENTS
+from shared.sync.sides import ReferralsPort
+from shared.sync.work import Sender
+
+_log = logging.getLogger(__name__)
+
+REFERRAL = "referral"
+OVERLAP = timedelta(minutes=10)
+"""How far auto-heal looks back behind its cursor: clocks differ, and lists lag."""
+FIRST_LOOK = timedelta(hours=24)
+"""How far auto-heal looks back the very first time; what is older is a matter for the backfill."""
+HALF_DONE_AFTER = timedelta(minutes=15)
+"""A link that has not been in step for so long lost its worker, not just a race."""
+
+
+class Cursors(Protocol):
+    def get(self, name: str) -> str | None: ...
+    def set(self, name: str, value: str) -> None: ...
+
+
+class Links(Protocol):
+    def find_by_referral(self, referral_id: str) -> Link | None: ...
+    def find_by_record(self, kind: RecordKind, record_id: str) -> Link | None: ...
+    def all(self, status: LinkStatus | None = None) -> Iterator[Link]: ...
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the polls need. ``new_correlation_id`` gives each find its own, by which it can be followed."""
+
+    referrals: ReferralsPort
+    crm: CrmPort
+    links: Links
+    cursors: Cursors
+    sender: Sender
+    clock: Clock
+    new_correlation_id: Callable[[], str]
+
+    def queue(self, queue: str, kind: str, subject_id: str) -> None:
+        self.sender.send(queue, Envelope(kind, subject_id, self.clock(), self.new_correlation_id()))
+
+
+def poll_crm(watch: Watch, kind: RecordKind) -> int:
+    """Every record that changed since the cursor, and is the connector's business, is queued; how many those were.
+
+    Raises ``Rejected`` with code ``brake`` when a full read returns nothing although links exist: an emptied table or
+    a lost permission looks like that, and no one wants it taken for the truth.
+    """
+    name = f"crm-{kind.value}"
+    queued, seen = 0, 0
+    for page in watch.crm.changes(kind, watch.cursors.get(name)):
+        seen += len(page.changes)
+        for change in page.changes:
+            if is_news(change, watch.links.find_by_record(kind, change.id)):
+                watch.queue(CRM_CHANGES, kind.value, change.id)
+                queued += 1
+        if page.cursor is not None:
+            if page.full and seen == 0:
+                _brake(watch, kind)
+            watch.cursors.set(name, page.cursor)
+    if queued:
+        _log.info("%d of %d changes of the CRM queued | kind=%s", queued, seen, kind.value)
+    return queued
+
+
+def is_news(change: Change, link: Link | None) -> bool:
+    """Whether the sync must look at the record: not for its own writes, nor for records that are not shared."""
+    if link is None:
+        return change.syncs and not change.deleted
+    if change.deleted or change.version is None:
+        return True
+    known = [link.failure.record_version] if link.failure else []
+    if link.base:
+        known.append(link.base.get("record_version"))
+    return change.version not in known
+
+
+def heal(watch: Watch) -> int:
+    """Every referral that changed without our noticing, and every link left half done, is queued; how many."""
+    name = "partner-center"
+    cursor = watch.cursors.get(name)
+    now = watch.clock()
+    since = datetime.fromisoformat(cursor) - OVERLAP if cursor else now - FIRST_LOOK
+    newest, queued = since + OVERLAP if cursor else since, 0
+    for page in watch.referrals.updated_since(since):
+        for document in page:
+            updated_at, missed = _look(watch, document)
+            newest = max(newest, updated_at or newest)
+            if missed:
+                watch.queue(REFERRAL_EVENTS, REFERRAL, str(document["id"]))
+                queued += 1
+    for link in watch.links.all(LinkStatus.PENDING):
+        if link.updated_at is not None and link.updated_at < now - HALF_DONE_AFTER and link.failure is None:
+            _queue_half_done(watch, link)
+            queued += 1
+    watch.cursors.set(name, newest.isoformat())
+    if queued:
+        _log.info("auto-heal queued %d deals that no event had told of", queued)
+    return queued
+
+
+def _look(watch: Watch, document: Mapping[str, Any]) -> tuple[datetime | None, bool]:
+    """When the referral changed, and whether the sync has missed that."""
+    try:
+        referral = parse_referral(document)
+    except ConnectorError as error:
+        _log.warning("Partner Center lists a referral that cannot be read: %s", error)
+        return None, bool(document.get("id"))
+    if referral.is_microsofts:
+        return referral.updated_at, False
+    link = watch.links.find_by_referral(referral.id)
+    if link is None:
+        return referral.updated_at, True
+    known = [link.failure.etag] if link.failure else []
+    if link.base:
+        known.append(link.base.get("etag"))
+    return referral.updated_at, referral.etag not in known
+
+
+def _queue_half_done(watch: Watch, link: Link) -> None:
+    if link.record_id is not None:
+        watch.queue(CRM_CHANGES, link.kind.value, link.record_id)
+    elif link.referral_id is not None:
+        watch.queue(REFERRAL_EVENTS, REFERRAL, link.referral_id)
+
+
+def _brake(watch: Watch, kind: RecordKind) -> None:
+    linked = next((link for link in watch.links.all() if link.kind is kind and link.record_id), None)
+    if linked is not None:
+        raise Rejected(
+            f"{watch.crm.name} returned no {kind.value} at all, yet {linked.id} and perhaps others are linked",
+            code="brake",
+            remedy="Check the application user's read permission on the table. Nothing was changed; the next poll tries "
+            "again.",
+        )
