@@ -145,7 +145,7 @@ class Dynamics365:
             return Written(record.id, record.version, record.modified_at)
         own_path = layout.table.path(record.id)
         operation = f"{record.kind}.update"
-        if [(part.method, part.path) for part in draft.parts] == [("PATCH", own_path)]:
+        if [part.method for part in draft.parts] == ["PATCH"] and not needs_look_up(layout, change):
             answer = self._patch(layout, draft.parts[0], operation)
         else:
             after = Part("GET", f"{own_path}?{layout.query}", f"{record.kind}.get")
@@ -183,11 +183,9 @@ class Dynamics365:
 
     def _patch(self, layout: Layout, part: Part, operation: str) -> Response:
         """The only write of an update, as a request of its own that answers with what was written."""
-        money_and_bound = [name.removesuffix("@odata.bind") for name in part.body or ()]
-        columns = [
-            f"_{layout.table.lookups[name].column}_value" if name in layout.table.lookups else name
-            for name in money_and_bound
-        ]
+        names = [name.removesuffix("@odata.bind") for name in part.body or ()]
+        lookups = {name: lookup.id_property for name in names if (lookup := layout.table.lookup(name))}
+        columns = [lookups.get(name, name) for name in names]
         select = ",".join(dict.fromkeys((*columns, "modifiedon")))
         headers = {**part.headers, "Prefer": "return=representation"}
         return self._api.send("PATCH", f"{part.path}?$select={select}", operation, json=part.body, headers=headers)

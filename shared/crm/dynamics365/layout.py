@@ -70,8 +70,8 @@ class Layout:
             match self.places.by_path.get(path):
                 case OwnColumn(column) if column.name in row:
                     found[path] = json_values.from_json(column, row[column.name], currency)
-                case CurrencyLookup() as place if place.property_name in row:
-                    known = self.schema.currency_by_id(str(row[place.property_name]))
+                case CurrencyLookup(lookup) if lookup.id_property in row:
+                    known = self.schema.currency_by_id(str(row[lookup.id_property]))
                     found[path] = known.iso_code if known else None
                 case RelatedColumn(lookup, _, column) if lookup.name in row:
                     related = row[lookup.name] or {}

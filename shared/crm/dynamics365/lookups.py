@@ -143,8 +143,8 @@ def contacts(layout: Layout, answer: Response) -> tuple[ContactCandidate, ...]:
 def _parent_property(layout: Layout) -> str:
     """The property that holds the id of a contact's account; blank where contacts have none."""
     table = layout.tables.contacts
-    lookup = layout.schema.tables[table.table].lookups.get(table.parent) if table else None
-    return f"_{lookup.column}_value" if lookup else ""
+    lookup = layout.schema.tables[table.table].lookup(table.parent) if table else None
+    return lookup.id_property if lookup else ""
 
 
 def owners(layout: Layout, answer: Response) -> dict[str, str]:

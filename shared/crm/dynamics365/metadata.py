@@ -37,10 +37,7 @@ class Facet(Enum):
         "&$expand=OptionSet($select=Options),GlobalOptionSet($select=Options)"
     )
     STATUS = f"/{_CAST}StatusAttributeMetadata?$select=LogicalName&$expand=OptionSet($select=Options)"
-    LOOKUPS = (
-        "/ManyToOneRelationships?$select=ReferencingAttribute,ReferencedEntity,ReferencingEntityNavigationPropertyName"
-    )
-    COLLECTIONS = "/OneToManyRelationships?$select=ReferencingEntity,ReferencedEntityNavigationPropertyName"
+    LOOKUPS = f"/{_CAST}LookupAttributeMetadata?$select=LogicalName,SchemaName,IsCustomAttribute,Targets"
 
 
 @dataclass(frozen=True)
@@ -76,11 +73,24 @@ class Column:
 
 @dataclass(frozen=True)
 class Lookup:
-    """A single-valued navigation property: ``column`` holds the id, ``target`` is the table it points to."""
+    """A navigation property to one row of ``target``; ``column`` holds its id."""
 
     name: str
     column: str
     target: str
+
+    @property
+    def id_property(self) -> str:
+        return f"_{self.column}_value"
+
+
+@dataclass(frozen=True)
+class LookupColumn:
+    """``navigation`` is the property's name where it has one target only; otherwise the target is part of the name."""
+
+    name: str
+    navigation: str
+    targets: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -93,11 +103,26 @@ class Table:
     tracks_changes: bool = False
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     columns: Mapping[str, Column] = field(default_factory=dict)
-    lookups: Mapping[str, Lookup] = field(default_factory=dict)
-    collections: Mapping[str, str] = field(default_factory=dict)
+    lookup_columns: tuple[LookupColumn, ...] = ()
 
     def path(self, row_id: str) -> str:
         return f"{self.entity_set}({row_id})"
+
+    def lookup(self, navigation: str) -> Lookup | None:
+        """The lookup with that navigation property, ``customerid_account`` or ``msft_OpportunityId``."""
+        wanted = navigation.lower()
+        for column in self.lookup_columns:
+            for target in column.targets:
+                if wanted in (column.name, f"{column.name}_{target}"):
+                    return Lookup(navigation, column.name, target)
+        return None
+
+    def currency_lookup(self, column_name: str) -> Lookup | None:
+        """The lookup of that column, if it leads to currencies."""
+        for column in self.lookup_columns:
+            if column.name == column_name and column.targets == (CURRENCY_TABLE,):
+                return Lookup(column.navigation, column.name, CURRENCY_TABLE)
+        return None
 
 
 @dataclass(frozen=True)
@@ -158,10 +183,6 @@ def _table(name: str, facets: Mapping[Facet, Response]) -> Table:
     rows: dict[Facet, list[dict[str, Any]]] = {
         facet: _rows(answer) for facet, answer in facets.items() if facet is not Facet.DEFINITION
     }
-    lookups = (
-        Lookup(row["ReferencingEntityNavigationPropertyName"], row["ReferencingAttribute"], row["ReferencedEntity"])
-        for row in rows.get(Facet.LOOKUPS, ())
-    )
     return Table(
         name=name,
         entity_set=definition["EntitySetName"],
@@ -169,12 +190,17 @@ def _table(name: str, facets: Mapping[Facet, Response]) -> Table:
         tracks_changes=bool(definition.get("ChangeTrackingEnabled")),
         keys=dict(_built_keys(definition.get("Keys") or ())),
         columns={column.name: column for column in _columns(rows)},
-        lookups={lookup.name: lookup for lookup in lookups},
-        collections={
-            row["ReferencedEntityNavigationPropertyName"]: row["ReferencingEntity"]
-            for row in rows.get(Facet.COLLECTIONS, ())
-        },
+        lookup_columns=tuple(_lookup_column(row) for row in rows.get(Facet.LOOKUPS, ())),
     )
+
+
+def _lookup_column(row: Mapping[str, Any]) -> LookupColumn:
+    """Navigation properties are named like the column; those of custom columns keep the capitals it was made with.
+
+    https://learn.microsoft.com/power-apps/developer/data-platform/webapi/web-api-navigation-properties
+    """
+    name = row["LogicalName"]
+    return LookupColumn(name, row["SchemaName"] if row.get("IsCustomAttribute") else name, tuple(row["Targets"] or ()))
 
 
 def _built_keys(keys: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from shared.crm.dynamics365.metadata import CURRENCY_TABLE, Column, Facet, Lookup, Schema, SchemaQuery, Table
+from shared.crm.dynamics365.metadata import Column, Facet, Lookup, Schema, SchemaQuery, Table
 from shared.crm.dynamics365.tables import Tables
 from shared.domain.mapping import RecordMapping
 
@@ -30,10 +30,6 @@ class CurrencyLookup:
     """A lookup to a currency, read and written as ISO code."""
 
     lookup: Lookup
-
-    @property
-    def property_name(self) -> str:
-        return f"_{self.lookup.column}_value"
 
 
 @dataclass(frozen=True)
@@ -97,7 +93,7 @@ def _place(path: str, table: Table, schema: Schema) -> Place | str:
         return SetPlace(path)
     navigation, _, name = path.rpartition(".")
     if navigation:
-        lookup = table.lookups.get(navigation)
+        lookup = table.lookup(navigation)
         target = schema.tables.get(lookup.target) if lookup else None
         if lookup is None or target is None:
             return f"lookup {navigation} of {table.name}"
@@ -108,9 +104,8 @@ def _place(path: str, table: Table, schema: Schema) -> Place | str:
         return f"column {name} of {table.name}"
     if column.type in _READABLE:
         return OwnColumn(column)
-    for lookup in table.lookups.values():
-        if lookup.column == name and lookup.target == CURRENCY_TABLE:
-            return CurrencyLookup(lookup)
+    if currency := table.currency_lookup(name):
+        return CurrencyLookup(currency)
     return f"column {name} of {table.name} with a type the connector can read (it is {column.type})"
 
 
@@ -126,13 +121,11 @@ def _missing_around(table: Table, tables: Tables, schema: Schema) -> Iterable[st
         else:
             yield from (f"column {column} of {name}" for column in columns if column not in found.columns)
     lookups = [*tables.account.bind, *(people.lookup for people in (tables.contacts, tables.team) if people)]
-    yield from (f"lookup {lookup} of {table.name}" for lookup in lookups if lookup not in table.lookups)
+    yield from (f"lookup {lookup} of {table.name}" for lookup in lookups if table.lookup(lookup) is None)
     if solutions := tables.solutions:
         rows = schema.tables.get(solutions.table)
-        if rows is not None and solutions.parent not in rows.lookups:
+        if rows is not None and rows.lookup(solutions.parent) is None:
             yield f"lookup {solutions.parent} of {solutions.table}"
-        if solutions.collection not in table.collections:
-            yield f"relationship {solutions.collection} of {table.name}"
 
 
 def read_query(places: Places, tables: Tables, schema: Schema) -> str:
@@ -143,8 +136,8 @@ def read_query(places: Places, tables: Tables, schema: Schema) -> str:
         match place:
             case OwnColumn(column):
                 select.append(column.name)
-            case CurrencyLookup():
-                select.append(place.property_name)
+            case CurrencyLookup(lookup):
+                select.append(lookup.id_property)
             case RelatedColumn(lookup, target, column):
                 expand.setdefault(lookup.name, [target.primary_id]).append(column.name)
             case SetPlace(path):
