@@ -31,7 +31,7 @@ ALL_QUEUES = QUEUES + tuple(name + POISON_SUFFIX for name in QUEUES)
 
 MAXIMUM_DELAY_S = 7 * 24 * 3600
 NEVER_EXPIRES = -1
-FIRST_BACKOFF_S = 1
+BACKOFF_S = 1
 
 
 class QueueSender:
@@ -93,12 +93,12 @@ class QueueSender:
             )
 
     def _connect(self) -> QueueServiceClient:
-        from azure.storage.queue import ExponentialRetry, QueueServiceClient
+        from azure.storage.queue import LinearRetry, QueueServiceClient
 
         options: dict[str, Any] = {
             "connection_timeout": CONNECT_TIMEOUT_S,
             "read_timeout": READ_TIMEOUT_S,
-            "retry_policy": ExponentialRetry(initial_backoff=FIRST_BACKOFF_S, increment_base=2, retry_total=RETRIES),
+            "retry_policy": LinearRetry(backoff=BACKOFF_S, retry_total=RETRIES, random_jitter_range=BACKOFF_S),
         }
         if self._connection.connection_string is None:
             return QueueServiceClient(self._connection.queue_url, credential=self._connection.credential(), **options)

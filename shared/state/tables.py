@@ -49,7 +49,11 @@ class Tables:
         self._lock = threading.Lock()
 
     def table(self, name: str) -> Table:
-        return Table(self, self._prefix + name)
+        return Table(self, self.full_name(name))
+
+    def full_name(self, name: str) -> str:
+        """The name of the table in the account: several installations may share one."""
+        return self._prefix + name
 
     def close(self) -> None:
         """Closes the connections; the next use opens them again."""
@@ -127,13 +131,13 @@ class Table:
 
     def partition(self, partition: str, where: str = "", limit: int | None = None, **values: Any) -> Iterator[Row]:
         """Rows of one partition in order of their keys, as :meth:`query` reads them."""
-        clause = f"PartitionKey eq @partition and ({where})" if where else "PartitionKey eq @partition"
+        clause = f"PartitionKey eq @partition and ( {where} )" if where else "PartitionKey eq @partition"
         return self.query(clause, limit, partition=escape_key(partition), **values)
 
     def query(self, where: str, limit: int | None = None, **values: Any) -> Iterator[Row]:
         """At most ``limit`` rows in order of partition and key, read page by page as they are taken.
 
-        ``where`` is OData, with ``@name`` for each of ``values``.
+        ``where`` is OData, with ``@name`` for each of ``values``; spaces around it, where the SDK splits.
         """
         page_rows = PAGE_LIMIT_ROWS if limit is None else min(max(limit, 1), PAGE_LIMIT_ROWS)
         with self._client("read rows") as client:
