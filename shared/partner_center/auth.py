@@ -77,6 +77,13 @@ class PartnerCenterTokens:
         """
         return lambda force: self._token(scope, force)
 
+    def close(self) -> None:
+        """The connection to the token endpoint is closed; it is opened again if it is needed."""
+        with self._lock:
+            if self._application is not None:
+                self._application.http_client.close()
+                self._application = None
+
     def _token(self, scope: str, force: bool) -> str:
         seen = self._access.get(scope)
         if not force and seen is not None and self._clock() < seen.renew_at:
@@ -150,10 +157,11 @@ class PartnerCenterTokens:
 
     def _ask(self, refresh_token: str, scope: str) -> dict[str, Any]:
         import requests
+        from msal.exceptions import MsalError  # type: ignore[import-untyped]  # has no stubs
 
         try:
             answer: dict[str, Any] = self._open().acquire_token_by_refresh_token(refresh_token, scopes=[scope])
-        except (requests.RequestException, ValueError) as problem:
+        except (requests.RequestException, MsalError, ValueError) as problem:
             # ValueError: msal could not make sense of the answer. Without the cause, which may quote it.
             raise RetryLater(
                 f"Entra ID could not be asked for a Partner Center token ({type(problem).__name__})",

@@ -130,6 +130,12 @@ class KeyVaultTokenStore:
         except AzureError as problem:
             raise self._unusable("write", problem) from None
 
+    def close(self) -> None:
+        """The connection to the vault is closed; it is opened again if it is needed."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
     def _secret(self, action: str) -> Any:
         from azure.core.exceptions import AzureError, ResourceNotFoundError
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from aiohttp import web
 
 from sandbox.certificates import Certificates, make_certificates
+from sandbox.entra import EntraSimulator
+from sandbox.partner_center import PartnerCenterSimulator
 from sandbox.serving import Server
+from shared.partner_center.answers import CORRELATION_HEADER, SERVICE, partner_center_error
+from shared.transport import Timeout, Transport
 from tests.partner_center.openssl import Authority, Issued
 
 
@@ -99,3 +104,69 @@ def certificate_host(certificates: Certificates, signers: Signers, trust_sandbox
 @pytest.fixture
 def token_file(tmp_path: Path) -> Path:
     return tmp_path / "tokens" / "refresh.json"
+
+
+CLIENT_ID = "8d0c2f0e-6a52-4d61-9b56-0f4f1f0d7a21"
+CLIENT_SECRET = "a-secret-of-contoso"
+
+
+@pytest.fixture
+def entra() -> EntraSimulator:
+    return EntraSimulator({CLIENT_ID: CLIENT_SECRET})
+
+
+@pytest.fixture
+def entra_url(entra: EntraSimulator, certificates: Certificates, trust_sandbox: None) -> Iterator[str]:
+    with Server(entra.build, tls=certificates.server_context()) as server:
+        yield server.url
+
+
+@pytest.fixture
+def partner_center(entra: EntraSimulator, certificates: Certificates) -> PartnerCenterSimulator:
+    return PartnerCenterSimulator(entra, certificates)
+
+
+@pytest.fixture
+def partner_center_url(
+    partner_center: PartnerCenterSimulator, certificates: Certificates, trust_sandbox: None
+) -> Iterator[str]:
+    with Server(partner_center.build, tls=certificates.server_context()) as server:
+        yield server.url
+
+
+class OpenTransport(Protocol):
+    def __call__(self, audience: str, *, timeout: Timeout = ...) -> Transport: ...
+
+
+@pytest.fixture
+def open_transport(entra: EntraSimulator) -> Iterator[OpenTransport]:
+    """Makes transports whose tokens the simulator issues without a detour over HTTP; they are closed after the test."""
+    with ExitStack() as opened:
+
+        def make(audience: str, *, timeout: Timeout = Timeout()) -> Transport:  # noqa: B008 - frozen
+            tokens = AudienceTokens(entra, audience)
+            return opened.enter_context(
+                Transport(
+                    SERVICE,
+                    tokens,
+                    read_error=partner_center_error,
+                    correlation_header=CORRELATION_HEADER,
+                    timeout=timeout,
+                )
+            )
+
+        yield make
+
+
+class AudienceTokens:
+    """Bearer tokens of a signed-in user for one audience; a forced one is new."""
+
+    def __init__(self, entra: EntraSimulator, audience: str) -> None:
+        self._entra = entra
+        self._audience = audience
+        self._token = ""
+
+    def __call__(self, force: bool) -> str:
+        if force or not self._token:
+            self._token = self._entra.issue_token(self._audience, client_id=CLIENT_ID, user=True)
+        return self._token
