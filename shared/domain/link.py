@@ -47,8 +47,8 @@ class Failure:
 class Link:
     """One deal. Ids are ``None`` until that side exists; ``base`` is a JSON document, ``None`` before the first sync.
 
-    ``base`` holds a customer's data and stays out of ``repr``. ``updated_at`` is when the store last saved it, ``None`` before that. ``status_reason`` is for the operator and
-    names no person.
+    ``base`` holds a customer's data and stays out of ``repr``. ``updated_at`` is when the store last saved the link,
+    ``None`` before that. ``status_reason`` is for the operator and names no person.
     """
 
     id: str

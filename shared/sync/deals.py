@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.domain.base import load_base, view_record
-from shared.domain.errors import NotFound
+from shared.domain.errors import ConfigurationError, NotFound
 from shared.domain.link import Link, link_id_for_record, link_id_for_referral
 from shared.domain.record import Record, RecordKind
 from shared.domain.referral import MICROSOFT, Referral, parse_referral, read_path
@@ -42,6 +42,24 @@ def bring_referral(sides: Sides, referral_id: str) -> Outcome:
         return Outcome(Result.DRY_RUN, "Dry run: would create the record in the CRM.")
     with sides.links.lock(link_id_for_referral(referral_id), new=_link_for(sides, referral)) as locked:
         return _referral_of(sides, locked, referral)
+
+
+def bring_related(sides: Sides, referral_id: str) -> Outcome:
+    """Microsoft's side of a deal changed: our own referral, which shows what changed there, is brought up to date."""
+    link = sides.links.find_by_referral(referral_id)
+    if link is not None and link.referral_id is not None:
+        return bring_referral(sides, link.referral_id)
+    try:
+        related = parse_referral(sides.referrals.get(referral_id))
+    except (NotFound, ConfigurationError):
+        return Outcome(Result.IGNORED, "Another organisation's side of a deal, which Partner Center does not show us.")
+    if not related.is_microsofts:
+        return bring_referral(sides, referral_id)
+    for document in sides.referrals.of_engagement(related.engagement_id or ""):
+        own = parse_referral(document)
+        if not own.is_microsofts:
+            return bring_referral(sides, own.id)
+    return Outcome(Result.IGNORED, "Microsoft's side of a deal in which this partner has no referral.")
 
 
 def bring_record(sides: Sides, kind: RecordKind, record_id: str) -> Outcome:

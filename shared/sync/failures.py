@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+import random
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from shared.call_count import counting_calls
+from shared.correlation import correlation_id
 from shared.domain.audit import TO_CRM, TO_PARTNER_CENTER, failure, report_values
 from shared.domain.base import RecordView
-from shared.domain.errors import ConnectorError, NotFound, VersionConflict
+from shared.domain.errors import ConnectorError, NotFound, Rejected, RetryLater, VersionConflict
 from shared.domain.link import Failure, Link, LinkStatus, link_id_for_record
 from shared.domain.mapping import RecordMapping
 from shared.domain.record import Record, RecordChange, RecordKind
+from shared.domain.retry import wait_s
+from shared.state.envelope import parse
+from shared.sync.journal import Work
 from shared.sync.outcome import Outcome, Result
 from shared.sync.polls import REFERRAL
 from shared.sync.sides import Sides
+from shared.sync.work import Desk
+
+_log = logging.getLogger(__name__)
 
 
 def find_link(sides: Sides, kind: str, subject_id: str) -> Link | None:
@@ -92,3 +103,32 @@ def _etag(sides: Sides, link: Link, kind: str) -> str | None:
 
 def _of(base: Mapping[str, Any] | None, name: str) -> str | None:
     return None if base is None else base.get(name)
+
+
+def work_off_failure(desk: Desk, sides: Sides, function: str, queue: str, body: bytes) -> None:
+    """A message of a poison queue is told of, or comes again until it is; text that is no message is only logged."""
+    try:
+        envelope = parse(body)
+    except Rejected as error:
+        _log.error("%s: dropped a message from %s: %s", function, queue, error)
+        return
+    reason = envelope.reason
+    code = reason.code if reason else "worker_lost"
+    text = reason.message if reason else "The work was begun many times and never finished. Resubmit it."
+    began_s, started = time.perf_counter(), desk.clock()
+    token = correlation_id.set(envelope.correlation_id)
+    try:
+        with counting_calls() as calls:
+            try:
+                outcome: Outcome | ConnectorError = tell_failure(sides, envelope.kind, envelope.id, code, text)
+            except RetryLater as error:
+                again = envelope.next_attempt()
+                desk.sender.send(queue, again, delay_s=wait_s(again.attempt, error, random.random()))  # noqa: S311
+                outcome = error
+            except ConnectorError as error:
+                outcome = error  # the record refuses even the news; the run history has it
+        duration_ms = round((time.perf_counter() - began_s) * 1000)
+        link = outcome.link if isinstance(outcome, Outcome) else None
+        desk.journal.write(Work(function, envelope, started, duration_ms, calls), outcome, link)
+    finally:
+        correlation_id.reset(token)

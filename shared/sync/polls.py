@@ -150,6 +150,5 @@ def _brake(watch: Watch, kind: RecordKind) -> None:
         raise Rejected(
             f"{watch.crm.name} returned no {kind.value} at all, yet {linked.id} and perhaps others are linked",
             code="brake",
-            remedy="Check the application user's read permission on the table. Nothing was changed; the next poll tries "
-            "again.",
+            remedy="Check the application user's read permission on the table. Nothing was changed.",
         )

@@ -1,0 +1,20 @@
+"""Auto-heal of Microsoft Partner Center synchronization details: what no event told of, what was left half done."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from flows.start import schedule
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("auto_heal")
+@blueprint.timer_trigger(arg_name="timer", schedule=schedule("AUTO_HEAL_SCHEDULE", "0 */5 * * * *"))
+def auto_heal(timer: func.TimerRequest) -> None:
+    from shared.connector import connector
+    from shared.sync.polls import heal
+    from shared.sync.ticks import tick
+
+    app = connector()
+    tick(app.desk.journal, "auto_heal", "referral", lambda: heal(app.watch))

@@ -1,0 +1,27 @@
+"""CRM Opportunity to Partner Center, with Create Co-sell Referral: brings one CRM record to Partner Center."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from flows.start import CONNECTION, CRM_CHANGES
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("crm_opportunity_to_partner_center")
+@blueprint.queue_trigger(arg_name="message", queue_name=CRM_CHANGES, connection=CONNECTION)
+def crm_opportunity_to_partner_center(message: func.QueueMessage) -> None:
+    from shared.connector import connector
+    from shared.domain.record import RecordKind
+    from shared.sync.deals import bring_record
+    from shared.sync.work import work_off
+
+    app = connector()
+    work_off(
+        app.desk,
+        "crm_opportunity_to_partner_center",
+        CRM_CHANGES,
+        message.get_body(),
+        lambda envelope: bring_record(app.sides, RecordKind(envelope.kind), envelope.id),
+    )

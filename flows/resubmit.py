@@ -1,0 +1,26 @@
+"""Re-submit a failed run; also: sync this referral, or this opportunity, now."""
+
+from __future__ import annotations
+
+import json
+
+import azure.functions as func
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("resubmit")
+@blueprint.route(route="resubmit", methods=["POST"])
+def resubmit(req: func.HttpRequest) -> func.HttpResponse:
+    """Body: one of ``run``, ``referral``, ``opportunity`` or ``failed_since``; answers what was queued."""
+    from shared.connector import connector
+    from shared.domain.errors import ConnectorError
+    from shared.sync.resubmit import resubmit as queue_again
+
+    app = connector()
+    try:
+        queued = queue_again(app.watch, app.sides, app.runs, req.get_body())
+        answer, status = {"queued": queued}, 202
+    except ConnectorError as error:
+        answer, status = {"error": error.code, "message": error.message, "remedy": error.remedy}, 400
+    return func.HttpResponse(json.dumps(answer, indent=2), status_code=status, mimetype="application/json")
