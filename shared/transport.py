@@ -57,10 +57,10 @@ class Request:
     """
 
     method: str
-    url: str
+    url: str = field(repr=False)
     operation: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    json: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    json: Any = field(default=None, repr=False)
     body: bytes | None = field(default=None, repr=False)
     idempotent: bool | None = None
 
