@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Protocol
 
 import jwt
@@ -48,13 +49,19 @@ class Consent:
     mfa: bool
 
 
+@cache
+def _signing_key() -> rsa.RSAPrivateKey:
+    """One key for all tenants of this process: making one takes longer than starting a simulator."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
 class AccessTokens:
     """Issues and checks signed access tokens. A token is valid while it is registered here and before its ``exp``."""
 
     def __init__(self, tenant_id: str, now: Callable[[], datetime]) -> None:
         self._tenant_id = tenant_id
         self._now = now
-        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._key = _signing_key()
         self.key_id = secrets.token_urlsafe(16)
         self._lock = threading.Lock()
         self._live: dict[str, tuple[datetime, Claims]] = {}
