@@ -149,7 +149,8 @@ class Dispatcher:
 
     async def running(self, _: web.Application) -> AsyncIterator[None]:
         """The ``cleanup_ctx`` of the application: deliveries live as long as it does."""
-        self._session = aiohttp.ClientSession()
+        # One connection per callback: a kept-alive one that the receiver has closed would look like a failed try.
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
         with self._idle:
             self._loop = asyncio.get_running_loop()
         self._start_waiting()

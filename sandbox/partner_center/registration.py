@@ -176,7 +176,7 @@ def _result(status: int, at: datetime) -> dict[str, Any]:
     """One try of a test event; ``dateTimeUtc`` has no zone, as in Microsoft's sample."""
     phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
     return {
-        "responseCode": phrase if phrase == "OK" else phrase.replace(" ", ""),
+        "responseCode": phrase.replace(" ", ""),
         "responseMessage": "" if status else "No answer from the callback address.",
         "systemError": status == 0,
         "dateTimeUtc": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f"),
