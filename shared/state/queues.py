@@ -50,15 +50,18 @@ class QueueSender:
         from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
         body = envelope.dump()
-        visible_after_s = min(math.ceil(max(delay_s, 0)), MAXIMUM_DELAY_S)
+        timing = {
+            "visibility_timeout": min(math.ceil(max(delay_s, 0)), MAXIMUM_DELAY_S),
+            "time_to_live": NEVER_EXPIRES,
+        }
         with storage_errors(f"send a message to queue {queue}"):
             client = self._queue(queue)
             try:
-                client.send_message(body, visibility_timeout=visible_after_s, time_to_live=NEVER_EXPIRES)
+                client.send_message(body, **timing)
             except ResourceNotFoundError:
                 with suppress(ResourceExistsError):  # another worker was quicker
                     client.create_queue()
-                client.send_message(body, visibility_timeout=visible_after_s, time_to_live=NEVER_EXPIRES)
+                client.send_message(body, **timing)
 
     def lengths(self, queues: Iterable[str] = ALL_QUEUES) -> dict[str, int]:
         """How many messages there are, about, hidden ones included; 0 for a queue that was never made."""

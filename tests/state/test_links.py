@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.domain.errors import LockTaken, NotFound, Rejected, RetryLater
-from shared.domain.link import Intent, Link, LinkStatus, link_id_for_record, link_id_for_referral
+from shared.domain.link import Failure, Intent, Link, LinkStatus, link_id_for_record, link_id_for_referral
 from shared.domain.record import RecordKind
 from shared.state.connection import StorageConnection
 from shared.state.links import LinkStore
@@ -49,6 +49,7 @@ def test_a_link_is_stored_whole(store: LinkStore, other: LinkStore, clock: FakeC
         intent=Intent("invite_microsoft", datetime(2026, 3, 1, 9, tzinfo=UTC), "opp-1"),
         status=LinkStatus.WAITING,
         status_reason="Closing date is missing.",
+        failure=Failure("rejected", 'W/"7"', None),
     )
     with store.lock(link.id, new=FROM_REFERRAL) as locked:
         assert locked.link == replace(FROM_REFERRAL, updated_at=clock.now)
@@ -114,6 +115,16 @@ def test_the_last_save_may_give_the_lock_back(store: LinkStore, other: LinkStore
                 locked.save(replace(locked.link, status=LinkStatus.FAILED))
             with pytest.raises(LockTaken), store.lock(FROM_REFERRAL.id):
                 pass
+
+
+def test_nothing_is_saved_after_the_lock_was_given_back(store: LinkStore) -> None:
+    with store.lock(FROM_REFERRAL.id, new=FROM_REFERRAL) as locked:
+        locked.save(locked.link, release=True)
+        with pytest.raises(LockTaken):
+            locked.save(replace(locked.link, status=LinkStatus.FAILED))
+    link = store.get(FROM_REFERRAL.id)
+    assert link is not None
+    assert link.status is LinkStatus.PENDING
 
 
 def test_an_error_inside_gives_the_lock_back(store: LinkStore, other: LinkStore) -> None:
@@ -335,6 +346,30 @@ def test_a_write_whose_answer_was_lost_is_known_as_our_own(
     tables.close()
     with other.lock(FROM_REFERRAL.id) as locked:
         assert (locked.link.record_id, locked.link.status) == ("opp-1", LinkStatus.SYNCED)
+
+
+def test_a_write_whose_answer_was_lost_does_not_bring_back_a_lock_that_went_meanwhile(
+    connection: StorageConnection, storage_prefix: str, clock: FakeClock, other: LinkStore
+) -> None:
+    class AnswerLateAndLost(Table):
+        def replace(self, partition: str, key: str, properties: Mapping[str, Any], etag: str) -> str | None:
+            written = super().replace(partition, key, properties, etag)
+            assert written is not None
+            self.merge(partition, key, {"lock_owner": "another worker"}, written)
+            return None
+
+    class TablesLate(Tables):
+        def table(self, name: str) -> Table:
+            return AnswerLateAndLost(self, self.full_name(name))
+
+    tables = TablesLate(connection, prefix=storage_prefix)
+    with LinkStore(tables, clock=clock).lock(FROM_REFERRAL.id, new=FROM_REFERRAL) as locked:
+        with pytest.raises(LockTaken):
+            locked.save(replace(locked.link, status=LinkStatus.SYNCED))
+        assert locked.link.status is LinkStatus.PENDING
+    tables.close()
+    with pytest.raises(LockTaken), other.lock(FROM_REFERRAL.id):
+        pass
 
 
 def test_a_lock_that_cannot_be_given_back_is_only_logged(
