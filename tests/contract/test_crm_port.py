@@ -44,7 +44,14 @@ def test_a_record_is_read_as_it_was_created(rig: Rig) -> None:
 
 
 def test_every_path_of_the_mapping_is_read_and_blank_ones_are_none(rig: Rig) -> None:
-    blank = {"notes": None, "help": None, "closing_date": None, "contacts": (), "solutions": (), "customer_city": ""}
+    blank: dict[str, Any] = {
+        "notes": None,
+        "help": None,
+        "closing_date": None,
+        "contacts": (),
+        "solutions": (),
+        "customer_city": "",
+    }
     record = created(rig, **blank)
     assert set(record.values) == set(rig.mapping.records[OPPORTUNITY].crm_paths)
     assert {name: record.values[path] for name, path in _paths_of(rig, blank).items()} == {

@@ -46,7 +46,7 @@ EXPECTED: dict[str, tuple[type[ConnectorError], str]] = {
     "0x80040216": (RetryLater, "service_error"),
     "0x80044352": (Rejected, "cursor_expired"),
     "0x80072491": (ConfigurationError, "no_change_tracking"),
-    "0x80040515": (VersionConflict, "already_closed"),
+    "0x80040515": (Rejected, "closed"),
     "0x80040516": (Rejected, "cannot_close"),
     "0x8004051a": (VersionConflict, "already_open"),
     "0x80100005": (Rejected, "closed"),

@@ -77,7 +77,7 @@ RULES: Mapping[str, Rule] = {
     "0x80040216": Rule(RetryLater, "service_error", "it failed unexpectedly", _WAIT),
     "0x80044352": Rule(Rejected, CURSOR_EXPIRED, "the delta token has expired", "A full read follows."),
     "0x80072491": Rule(ConfigurationError, "no_change_tracking", "the table does not track changes", _TRACKING),
-    "0x80040515": Rule(VersionConflict, "already_closed", "the opportunity is closed already"),
+    "0x80040515": Rule(Rejected, "closed", "the opportunity is closed", _REOPEN),
     "0x80040516": Rule(Rejected, "cannot_close", "the opportunity cannot be closed", "Close it by hand to see why."),
     "0x8004051a": Rule(VersionConflict, "already_open", "the opportunity is open already"),
     "0x80100005": Rule(Rejected, "closed", "the opportunity cannot be closed or edited this way", _REOPEN),
