@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 
 from sandbox.certificates import Certificates, make_certificates
 from sandbox.entra import EntraSimulator
 from sandbox.partner_center import DeliveryOptions, PartnerCenterSimulator
 from sandbox.serving import Server
-
-CLIENT_ID = "5b0c6a5e-30c0-4c55-8f3d-6f6b9a0d3c11"
-CLIENT_SECRET = "a-secret-of-the-sandbox"
-REFERRALS = "/v1.0/engagements/referrals"
-REGISTRATION = "/webhooks/v1/registration"
+from tests.sandbox.caller import CLIENT_ID, CLIENT_SECRET, PartnerCenterCaller
+from tests.sandbox.receiver import Receiver
 
 
 @pytest.fixture(scope="session")
@@ -42,60 +36,6 @@ def entra_url(entra: EntraSimulator, certificates: Certificates) -> Iterator[str
         yield server.url
 
 
-class PartnerCenterCaller:
-    """Calls the simulator as the partner's user with a second factor, and as the partner's app for webhooks."""
-
-    def __init__(self, simulator: PartnerCenterSimulator, entra: EntraSimulator, url: str, root_file: Path) -> None:
-        self.simulator = simulator
-        self.entra = entra
-        self.url = url
-        self.root_file = root_file
-        self.user_token = entra.issue_token("https://api.partner.microsoft.com", user=True)
-        self.app_token = entra.issue_token("https://api.partnercenter.microsoft.com")
-
-    def call(
-        self, method: str, path: str, body: Any = None, *, token: str | None = None, **headers: str
-    ) -> requests.Response:
-        """``headers`` are given with underscores for dashes; an empty one is not sent."""
-        bearer = token or (self.app_token if path.startswith("/webhooks") else self.user_token)
-        sent = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
-        sent.update({name.replace("_", "-"): value for name, value in headers.items()})
-        return requests.request(
-            method,
-            f"{self.url}{path}",
-            data=None if body is None else json.dumps(body),
-            headers={name: value for name, value in sent.items() if value},
-            verify=str(self.root_file),
-            timeout=20,
-        )
-
-    def create(self, body: Any) -> dict[str, Any]:
-        answer = self.call("POST", REFERRALS, body)
-        assert answer.status_code == 200, answer.text
-        created: dict[str, Any] = answer.json()
-        return created
-
-    def patch(self, referral_id: str, changes: dict[str, Any], **headers: str) -> requests.Response:
-        """Replaces by path; a path that ends in ``/-`` adds."""
-        operations = [
-            {"op": "add" if path.endswith("/-") else "replace", "path": path, "value": value}
-            for path, value in changes.items()
-        ]
-        return self.call("PATCH", f"{REFERRALS}/{referral_id}", operations, **headers)
-
-    def get(self, referral_id: str) -> dict[str, Any]:
-        answer = self.call("GET", f"{REFERRALS}/{referral_id}")
-        assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def list(self, query: str = "") -> dict[str, Any]:
-        answer = self.call("GET", f"{REFERRALS}{query}")
-        assert answer.status_code == 200, answer.text
-        page: dict[str, Any] = answer.json()
-        return page
-
-
 @pytest.fixture
 def partner_center(entra: EntraSimulator, certificates: Certificates) -> Iterator[PartnerCenterCaller]:
     simulator = PartnerCenterSimulator(
@@ -106,3 +46,11 @@ def partner_center(entra: EntraSimulator, certificates: Certificates) -> Iterato
     )
     with Server(simulator.build, tls=certificates.server_context()) as server:
         yield PartnerCenterCaller(simulator, entra, server.url, certificates.root_file)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    with Server(receiver.build) as server:
+        receiver.url = f"{server.url}/api/events?code=a-function-key"
+        yield receiver

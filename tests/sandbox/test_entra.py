@@ -13,9 +13,8 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import ClientSecretCredential
 
 from sandbox.entra import EntraSimulator
+from tests.sandbox.caller import CLIENT_ID, CLIENT_SECRET
 
-CLIENT_ID = "5b0c6a5e-30c0-4c55-8f3d-6f6b9a0d3c11"
-CLIENT_SECRET = "a-secret-of-the-sandbox"
 REFERRALS = "https://api.partner.microsoft.com"
 WEBHOOKS = "https://api.partnercenter.microsoft.com"
 

@@ -12,8 +12,8 @@ import pytest
 from sandbox.control import Fault
 from sandbox.partner_center.odata import parse_filter
 from sandbox.partner_center.times import parse_ticks, text_of, ticks_of
-from tests.sandbox.conftest import REFERRALS, REGISTRATION, PartnerCenterCaller
-from tests.sandbox.test_partner_center import DEAL, deal
+from tests.sandbox.caller import REFERRALS, REGISTRATION, PartnerCenterCaller
+from tests.sandbox.deals import DEAL, deal
 
 Token = Callable[[PartnerCenterCaller], str]
 

@@ -1,13 +1,10 @@
-"""Registration, callbacks and their signature, which the openssl program checks independently."""
+"""Callbacks and their signature, which the openssl program checks independently."""
 
 from __future__ import annotations
 
 import base64
 import json
 import subprocess
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,142 +13,11 @@ import requests
 from aiohttp import web
 
 from sandbox.certificates import Certificates, make_certificates
-from sandbox.entra import EntraSimulator
-from sandbox.partner_center import DeliveryOptions, PartnerCenterSimulator
-from sandbox.partner_center.registration import REFERRAL_EVENTS
+from sandbox.partner_center import DeliveryOptions
 from sandbox.serving import Server
-from tests.sandbox.conftest import REGISTRATION, PartnerCenterCaller
-from tests.sandbox.test_partner_center import DEAL, invitation
-
-ALL_EVENTS = [*REFERRAL_EVENTS, "test-created"]
-
-
-@dataclass
-class Callback:
-    headers: dict[str, str]
-    raw: bytes
-
-    @property
-    def event(self) -> dict[str, Any]:
-        event: dict[str, Any] = json.loads(self.raw)
-        return event
-
-
-@dataclass
-class Receiver:
-    """A webhook of ours. ``answers`` are the statuses of the next callbacks, 200 when there are none left."""
-
-    answers: list[int] = field(default_factory=list)
-    received: list[Callback] = field(default_factory=list)
-    url: str = ""
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def build(self) -> web.Application:
-        app = web.Application()
-        app.router.add_post("/api/events", self._on_callback)
-        return app
-
-    async def _on_callback(self, request: web.Request) -> web.Response:
-        raw = await request.read()
-        with self.lock:
-            self.received.append(Callback({name.lower(): value for name, value in request.headers.items()}, raw))
-            status = self.answers.pop(0) if self.answers else 200
-        return web.Response(status=status, headers={"Location": self.url} if status == 302 else {})
-
-    def names(self) -> list[str]:
-        return [callback.event["EventName"] for callback in self.received]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-    with Server(receiver.build) as server:
-        receiver.url = f"{server.url}/api/events?code=a-function-key"
-        yield receiver
-
-
-def register(caller: PartnerCenterCaller, url: str, events: list[str] | None = None, **more: Any) -> dict[str, Any]:
-    body = {"WebhookUrl": url, "WebhookEvents": events or ALL_EVENTS, **more}
-    answer = caller.call("POST", REGISTRATION, body)
-    assert answer.status_code == 200, answer.text
-    registered: dict[str, Any] = answer.json()
-    return registered
-
-
-def test_a_registration_is_made_seen_and_changed(partner_center: PartnerCenterCaller) -> None:
-    body = {"webhookUrl": "https://contoso.example/a", "webhookEvents": ["referral-created"]}
-    for method in ("GET", "PUT"):
-        answer = partner_center.call(method, REGISTRATION, body)
-        assert (answer.status_code, answer.json()["code"]) == (404, "404")
-    made = partner_center.call("POST", REGISTRATION, body).json()
-    assert (made["webhookUrl"], made["webhookEvents"]) == (body["webhookUrl"], body["webhookEvents"])
-    assert partner_center.call("POST", REGISTRATION, body).status_code == 409
-    changed = partner_center.call(
-        "PUT", REGISTRATION, {"WebhookUrl": "https://contoso.example/b", "WebhookEvents": ALL_EVENTS}
-    ).json()
-    seen = partner_center.call("GET", REGISTRATION).json()
-    assert seen["webhookUrl"] == changed["webhookUrl"] == "https://contoso.example/b"
-    assert seen["webhookEvents"] == ALL_EVENTS
-    assert seen["subscriberId"] == made["subscriberId"]
-    assert seen["lastModifiedTimestamp"].endswith("Z")
-    partner_center.simulator.webhook_api.pascal_case = True
-    assert partner_center.call("GET", REGISTRATION).json()["WebhookUrl"] == "https://contoso.example/b"
-
-
-def test_the_registrable_events_are_listed(partner_center: PartnerCenterCaller) -> None:
-    events = partner_center.call("GET", f"{REGISTRATION}/events").json()
-    assert set(ALL_EVENTS) <= set(events)
-    assert len(events) == len(set(events)) == 25
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {},
-        [],
-        {"WebhookUrl": "https://contoso.example", "WebhookEvents": []},
-        {"WebhookUrl": "https://contoso.example", "WebhookEvents": ["deal-made"]},
-        {"WebhookUrl": "ftp://contoso.example", "WebhookEvents": ALL_EVENTS},
-        {"WebhookUrl": "https://", "WebhookEvents": ALL_EVENTS},
-        {
-            "WebhookUrl": "https://contoso.example",
-            "WebhookEvents": ALL_EVENTS,
-            "SignatureTokenToMsSignatureHeader": "yes",
-        },
-    ],
-)
-def test_registrations_that_are_refused(partner_center: PartnerCenterCaller, body: Any) -> None:
-    answer = partner_center.call("POST", REGISTRATION, body)
-    assert (answer.status_code, set(answer.json())) == (400, {"code", "description", "data", "source"})
-
-
-def test_plain_http_callbacks_are_refused_by_default(entra: EntraSimulator, certificates: Certificates) -> None:
-    simulator = PartnerCenterSimulator(entra, certificates)
-    with Server(simulator.build, tls=certificates.server_context()) as server:
-        caller = PartnerCenterCaller(simulator, entra, server.url, certificates.root_file)
-        body = {"WebhookUrl": "http://localhost:7071/api", "WebhookEvents": ALL_EVENTS}
-        assert caller.call("POST", REGISTRATION, body).status_code == 400
-
-
-def test_who_may_register(partner_center: PartnerCenterCaller) -> None:
-    audience = "https://api.partnercenter.microsoft.com"
-    issue = partner_center.entra.issue_token
-    allowed = {
-        issue(audience): True,
-        issue(audience, user=True): True,
-        issue(audience, user=True, mfa=False): False,
-        partner_center.user_token: False,
-    }
-    for token, may in allowed.items():
-        answer = partner_center.call("GET", f"{REGISTRATION}/events", token=token)
-        assert answer.status_code == (200 if may else 401)
-
-
-def test_the_webhook_host_does_not_echo_the_correlation_id(partner_center: PartnerCenterCaller) -> None:
-    sent = "5b0c6a5e-30c0-4c55-8f3d-6f6b9a0d3c11"
-    answer = partner_center.call("GET", f"{REGISTRATION}/events", MS_CorrelationId=sent, MS_RequestId=sent)
-    assert answer.headers["MS-CorrelationId"] != sent
-    assert answer.headers["MS-RequestId"] == sent
+from tests.sandbox.caller import REGISTRATION, PartnerCenterCaller
+from tests.sandbox.deals import DEAL, invitation
+from tests.sandbox.receiver import ALL_EVENTS, Receiver, register
 
 
 def test_a_callback_is_compact_signed_and_names_the_referral(
@@ -333,45 +199,3 @@ def test_the_delivery_switches_work_over_http(partner_center: PartnerCenterCalle
     log = partner_center.call("GET", "/_control/deliveries").json()
     assert [(entry["event"]["EventName"], entry["statuses"]) for entry in log] == [("referral-created", [200])] * 2
     assert "a-function-key" not in json.dumps(log)
-
-
-def test_a_test_event_is_sent_and_followed(partner_center: PartnerCenterCaller, receiver: Receiver) -> None:
-    path = f"{REGISTRATION}/validationEvents"
-    assert partner_center.call("POST", path).status_code == 400
-    register(partner_center, receiver.url)
-    receiver.answers = [503]
-    answer = partner_center.call("POST", path)
-    correlation_id = answer.json()["correlationId"]
-    assert answer.headers["MS-CorrelationId"] == correlation_id
-    partner_center.simulator.wait_idle()
-    assert receiver.received[0].event["ResourceName"] == "test"
-    assert (
-        receiver.received[0]
-        .event["ResourceUri"]
-        .endswith(f"/webhooks/v1/registration/validationEvents/{correlation_id}")
-    )
-    result = partner_center.call("GET", f"{path}/{correlation_id}").json()
-    assert (result["correlationId"], result["status"]) == (correlation_id, "completed")
-    assert [entry["responseCode"] for entry in result["results"]] == ["ServiceUnavailable", "OK"]
-    assert not result["results"][0]["dateTimeUtc"].endswith("Z")
-    assert partner_center.call("GET", f"{path}/00000000-0000-0000-0000-000000000000").status_code == 404
-
-
-def test_a_third_test_event_within_a_minute_is_throttled(
-    partner_center: PartnerCenterCaller, receiver: Receiver
-) -> None:
-    register(partner_center, receiver.url)
-    path = f"{REGISTRATION}/validationEvents"
-    assert [partner_center.call("POST", path).status_code for _ in range(2)] == [200, 200]
-    throttled = partner_center.call("POST", path)
-    seconds = int(throttled.headers["Retry-After"])
-    assert 0 < seconds <= 60
-    message = f"Rate limit is exceeded. Try again in {seconds} seconds."
-    assert (throttled.status_code, throttled.json()) == (429, {"statusCode": 429, "message": message})
-
-
-def test_a_registration_without_the_test_event_cannot_be_tested(
-    partner_center: PartnerCenterCaller, receiver: Receiver
-) -> None:
-    register(partner_center, receiver.url, ["referral-created"])
-    assert partner_center.call("POST", f"{REGISTRATION}/validationEvents").status_code == 400
