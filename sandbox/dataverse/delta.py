@@ -97,9 +97,11 @@ class ChangeTracking:
 
     def _version_of(self, table: Table, token: str) -> int:
         match = _TOKEN.fullmatch(token)
-        if match is None:
-            raise errors.bad_query(f"The delta token '{token}' is not valid.")
-        version, issued = int(match.group(1)), datetime.strptime(match.group(2), _TOKEN_TIME).replace(tzinfo=UTC)
+        try:
+            version, stamp = (int(match.group(1)), match.group(2)) if match else (0, "")
+            issued = datetime.strptime(stamp, _TOKEN_TIME).replace(tzinfo=UTC)
+        except ValueError:
+            raise errors.bad_query(f"The delta token '{token}' is not valid.") from None
         too_old = self.rows.clock() - issued > timedelta(days=self._days())
         if too_old or version <= self._expired_up_to.get(table.name, -1) or version > self.rows.version:
             raise errors.expired_delta_token(self.expired_status)

@@ -203,6 +203,13 @@ class _Parser:
         self.comparisons.append(Comparison(path, None, "null"))
         return lambda read: (value := read(path)) is not None and str(value).casefold() in values
 
+    def _moment(self, token: str) -> str:
+        try:
+            moment = datetime.fromisoformat(token)
+        except ValueError:
+            raise bad_query(f"Unrecognized 'Edm.DateTimeOffset' literal '{token}' in '{self._text}'.") from None
+        return timestamp(moment) if "T" in token else token
+
     def _literal(self, path: str) -> Literal:
         kind, token = self.kind, self.token
         literal: Literal
@@ -213,7 +220,7 @@ class _Parser:
         elif kind == "guid":
             literal = token.lower()
         elif kind == "moment":
-            literal = timestamp(datetime.fromisoformat(token)) if "T" in token else token
+            literal = self._moment(token)
         elif kind == "word" and token in {"true", "false"}:
             kind, literal = "boolean", token == "true"
         elif kind == "word" and token == "null":

@@ -70,7 +70,7 @@ def _property(payload: Payload, rows: Rows, table: Table, name: str, raw: Any) -
         payload.values[single[0].name] = None
     elif single and isinstance(raw, dict):
         payload.parents.append((single[0], rows.schema.tables[single[1]], raw))
-    elif collection and isinstance(raw, list):
+    elif collection and isinstance(raw, list) and all(isinstance(item, dict) for item in raw):
         payload.children += [(collection[1], collection[0], item) for item in raw]
     elif single or collection:
         raise errors.payload(table.entity_set, f"The value of the navigation property '{name}' has a wrong shape.")

@@ -95,7 +95,11 @@ def open_cookie(request: Request, *, tracking: bool) -> tuple[int, dict[str, Any
     try:
         if match is None or match.group(3) != str(tracking):
             raise ValueError(text)
-        return int(match.group(1)), json.loads(base64.urlsafe_b64decode(match.group(2)))
+        position = json.loads(base64.urlsafe_b64decode(match.group(2)))
+        expected = {"since", "until", "deleted", "after"} if tracking else {"last", "read"}
+        if set(position) != expected:
+            raise ValueError(text)
+        return int(match.group(1)), position
     except (ValueError, binascii.Error):
         raise errors.bad_query("Malformed XML in the Paging Cookie.") from None
 

@@ -23,7 +23,9 @@ def settle_status(table: Table, values: dict[str, Value], sent: Mapping[str, Val
     if "statecode" not in table.columns:
         return
     before = current.values["statecode"] if current else None
-    state = sent.get("statecode", before if current else 0)
+    state = sent.get("statecode")
+    if state is None:
+        state = before if current else 0
     if table.name == "opportunity" and state in _CLOSED_OPPORTUNITY and state != before:
         raise errors.cannot_set_won_or_lost()
     status = sent.get("statuscode")
