@@ -7,7 +7,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
-from shared.domain.values import Person, Solution
+from shared.domain.values import Person, Solution, whole_characters
 
 
 class Keyed(Protocol):
@@ -34,13 +34,15 @@ def merge_sets(
     """What both sides should hold: each side's additions, removals and edits since the base, taken together.
 
     Without a base nothing is known to be removed: the union. Where both sides edited one element, ``prefer_crm``
-    decides. The order is Partner Center's, new elements of the CRM at the end.
+    decides; what one side edited and the other removed stays. The order is Partner Center's, new elements of the CRM
+    at the end.
     """
     there, here = by_key(partner_center), by_key(crm)
     old_there, old_here = by_key(base_partner_center), by_key(base_crm)
     merged = dict(there)
     for key in old_here.keys() - here.keys():
-        merged.pop(key, None)
+        if old_there.get(key) == there.get(key):
+            merged.pop(key, None)
     for key, element in here.items():
         edited_here = key not in old_here or old_here[key] != element
         edited_there = key in there and old_there.get(key) != there[key]
@@ -70,7 +72,7 @@ class People:
     one_way = False
 
     def from_partner_center(self, raw: Any) -> tuple[Person, ...]:
-        return tuple(by_key(_person(member) for member in _rows(raw)).values())
+        return _known(_person(member) for member in _rows(raw))
 
     def to_partner_center(self, value: Sequence[Person], current: Any = None) -> list[dict[str, Any]]:
         known = {_person(member).key: member for member in _rows(current)}
@@ -86,7 +88,7 @@ class People:
         ]
 
     def from_crm(self, raw: Sequence[Person] | None) -> tuple[Person, ...]:
-        return tuple(by_key(raw).values())
+        return _known(raw)
 
     def to_crm(self, value: Sequence[Person]) -> tuple[Person, ...]:
         return tuple(value)
@@ -158,24 +160,36 @@ def _text(row: Mapping[str, Any], name: str) -> str:
         return ""
     if not isinstance(value, str):
         raise ValueError(f"holds a {name} that is not text")
-    return value.strip()
+    return whole_characters(value).strip()
 
 
 def _person(member: Mapping[str, Any]) -> Person:
     return Person(*(_text(member, name) for name in ("firstName", "lastName", "phoneNumber", "email")))
 
 
+def _known(people: Iterable[Person] | None) -> tuple[Person, ...]:
+    """Each once; an entry without name and address is nobody."""
+    return tuple(person for person in by_key(people).values() if person.key)
+
+
 def _solution(row: Mapping[str, Any]) -> Solution:
     identifier = _text(row, "id")
     if not identifier:
         raise ValueError("holds a solution without an id")
-    quantity, price = row.get("quantity"), row.get("price")
     try:
-        return Solution(
-            identifier,
-            _text(row, "name"),
-            None if quantity is None or quantity == "" else int(quantity),
-            None if price is None or price == "" else Decimal(str(price)),
-        )
-    except (TypeError, ValueError, ArithmeticError):
+        quantity, price = _number(row.get("quantity")), _number(row.get("price"))
+        if quantity is not None and quantity != quantity.to_integral_value():
+            raise ValueError("part of a solution")
+    except (ValueError, ArithmeticError):
         raise ValueError(f"holds solution {identifier} with a price or quantity that is not a number") from None
+    return Solution(identifier, _text(row, "name"), None if quantity is None else int(quantity), price)
+
+
+def _number(raw: Any) -> Decimal | None:
+    """``ValueError`` or ``ArithmeticError`` for what no price or quantity can be."""
+    if raw is None or raw == "":
+        return None
+    value = Decimal(str(raw))
+    if not value.is_finite() or abs(value) >= Decimal(10) ** 15:
+        raise ValueError("out of bounds")
+    return value

@@ -38,3 +38,8 @@ class Solution:
 
 Value = str | bool | int | Decimal | date | tuple[Person, ...] | tuple[Solution, ...] | None
 """A canonical field value. ``None`` is blank: absent, null and empty text are one thing to a seller, zero is not."""
+
+
+def whole_characters(text: str) -> str:
+    """``text`` with U+FFFD for each half of a surrogate pair: JSON can carry one, UTF-8 cannot."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
