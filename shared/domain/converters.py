@@ -13,6 +13,8 @@ from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Protocol
 
+from shared.domain.values import whole_characters
+
 CHECK_MARK = "✔"
 CROSS_MARK = "❌"
 _MARKS = re.compile(f"^(?:[{CHECK_MARK}{CROSS_MARK}]\ufe0f?\\s*)+")
@@ -51,7 +53,7 @@ def cut(text: str, max_length: int | None) -> str:
     """``text`` cut to ``max_length`` UTF-16 units, never inside a character."""
     if max_length is None:
         return text
-    return text.encode("utf-16-le")[: max_length * 2].decode("utf-16-le", errors="ignore")
+    return text.encode("utf-16-le", "surrogatepass")[: max_length * 2].decode("utf-16-le", "ignore")
 
 
 def _clean(raw: Any) -> str | None:
@@ -59,7 +61,7 @@ def _clean(raw: Any) -> str | None:
         return None
     if not isinstance(raw, str):
         raise ValueError(f"is {type(raw).__name__}, not text")
-    return raw.replace("\r\n", "\n").replace("\r", "\n").strip() or None
+    return whole_characters(raw).replace("\r\n", "\n").replace("\r", "\n").strip() or None
 
 
 class _Scalar:
@@ -155,8 +157,11 @@ class Day(_Scalar):
             return None
         if not isinstance(raw, str):
             raise ValueError(f"is {type(raw).__name__}, not a date")
-        moment = datetime.fromisoformat(raw)
-        return moment.astimezone(UTC).date() if moment.tzinfo else moment.date()
+        try:
+            moment = datetime.fromisoformat(raw)
+            return moment.astimezone(UTC).date() if moment.tzinfo else moment.date()
+        except (ValueError, OverflowError):
+            raise ValueError(f"is {raw[:40]!r}, not a date") from None
 
     def from_crm(self, raw: Any) -> date | None:
         return raw.date() if isinstance(raw, datetime) else raw if isinstance(raw, date) else self._day(raw)
