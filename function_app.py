@@ -1,4 +1,4 @@
-"""The Azure Functions app: registers the blueprints of ``flows``, once the settings are known to be right."""
+"""The Azure Functions app: registers the blueprints of ``flows``, nothing else."""
 
 import azure.functions as func
 

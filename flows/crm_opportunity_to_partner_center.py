@@ -24,4 +24,5 @@ def crm_opportunity_to_partner_center(message: func.QueueMessage) -> None:
         CRM_CHANGES,
         message.get_body(),
         lambda envelope: bring_record(app.sides, RecordKind(envelope.kind), envelope.id),
+        message.dequeue_count or 1,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import azure.functions as func
 
 from flows.start import schedule
@@ -18,4 +20,4 @@ def crm_to_partner_center(timer: func.TimerRequest) -> None:
 
     app = connector()
     for kind in app.record_kinds:
-        tick(app.desk.journal, "crm_to_partner_center", kind.value, lambda kind=kind: poll_crm(app.watch, kind))
+        tick(app.desk.journal, "crm_to_partner_center", kind.value, partial(poll_crm, app.watch, kind))

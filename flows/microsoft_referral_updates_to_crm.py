@@ -23,4 +23,5 @@ def microsoft_referral_updates_to_crm(message: func.QueueMessage) -> None:
         RELATED_REFERRAL_EVENTS,
         message.get_body(),
         lambda envelope: bring_related(app.sides, envelope.id),
+        message.dequeue_count or 1,
     )

@@ -23,4 +23,5 @@ def partner_center_to_crm_helper(message: func.QueueMessage) -> None:
         REFERRAL_EVENTS,
         message.get_body(),
         lambda envelope: bring_referral(app.sides, envelope.id),
+        message.dequeue_count or 1,
     )

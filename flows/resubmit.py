@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import azure.functions as func
 
@@ -20,7 +21,8 @@ def resubmit(req: func.HttpRequest) -> func.HttpResponse:
     app = connector()
     try:
         queued = queue_again(app.watch, app.sides, app.runs, req.get_body())
-        answer, status = {"queued": queued}, 202
+        answer: dict[str, Any] = {"queued": queued}
+        status = 202
     except ConnectorError as error:
         answer, status = {"error": error.code, "message": error.message, "remedy": error.remedy}, 400
     return func.HttpResponse(json.dumps(answer, indent=2), status_code=status, mimetype="application/json")

@@ -18,7 +18,14 @@ def schedule(setting: str, default: str) -> str:
 
 
 def check_installation() -> None:
-    """Raises ``ConfigurationError`` with everything that is wrong with settings and mapping, so that nothing starts."""
+    """On a developer's machine: raises ``ConfigurationError`` with everything that is wrong, so that nothing starts.
+
+    In Azure every cold start would pay for the check, and an app that does not load cannot say why. There the first
+    use of the connector raises the same error: webhooks are refused and sent again, messages wait in their queues
+    (host.json lets no dequeue count decide), and ``health`` tells what is wrong.
+    """
+    if os.environ.get("AZURE_FUNCTIONS_ENVIRONMENT") != "Development":
+        return
     from shared.mapping_files import load_mapping
     from shared.settings import load_settings
 
