@@ -21,6 +21,9 @@ _MICROSOFT_AUTHORITIES = frozenset(
     {"login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn"}
 )
 _RENEW_BEFORE_S = 300
+_REFUSED_AFTER_S = 300
+# azure-core would try ten times over minutes; the queue is the one that repeats.
+_ONE_TRY = {"retry_total": 1, "connection_timeout": 5, "read_timeout": 15}
 _CHECK = (
     "Check DYNAMICS365_TENANT_ID, DYNAMICS365_CLIENT_ID and DYNAMICS365_CLIENT_SECRET, or, without them, the managed "
     "identity of the Function App, and that it is an application user of the environment."
@@ -62,7 +65,7 @@ def build_credential(
     try:
         if all(given):
             return ClientSecretCredential(
-                tenant_id, client_id, client_secret, authority=authority, disable_instance_discovery=foreign
+                tenant_id, client_id, client_secret, authority=authority, disable_instance_discovery=foreign, **_ONE_TRY
             )
         if managed_identity_client_id:
             return ManagedIdentityCredential(client_id=managed_identity_client_id)
@@ -80,8 +83,8 @@ def authorizer(
 ) -> Callable[[bool], str]:
     """For :class:`~shared.transport.Transport`: bearer tokens for ``scope``, kept until five minutes before they end.
 
-    Asked for a fresh one, it asks the authority again, whatever is kept. Raises ``RetryLater`` while the authority
-    cannot be reached, ``ConfigurationError`` when it refuses.
+    Given true, one that is newer than before. Raises ``RetryLater`` when no token can be had, also for a refused
+    sign-in: a person mends that in minutes or days, and no deal may be given up meanwhile.
     """
     return _Authorizer(credential, scope, clock)
 
@@ -95,31 +98,38 @@ class _Authorizer:
         self._token: AccessToken | None = None
 
     def __call__(self, fresh: bool) -> str:
+        seen = self._token
+        if seen is not None and not fresh and self._is_good(seen):
+            return seen.token
         with self._lock:
-            if fresh or self._token is None or self._token.expires_on - _RENEW_BEFORE_S <= self._clock():
-                self._token = self._new_token(fresh)
-            return self._token.token
+            held = self._token
+            # Another thread asked while this one waited: that token is as new as any.
+            if held is None or held is seen or not self._is_good(held):
+                self._token = held = self._new_token(fresh)
+            return held.token
+
+    def _is_good(self, token: AccessToken) -> bool:
+        return self._clock() < token.expires_on - _RENEW_BEFORE_S
 
     def _new_token(self, fresh: bool) -> AccessToken:
-        from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError, ServiceResponseError
-        from azure.identity import CredentialUnavailableError
+        from azure.core.exceptions import AzureError, ClientAuthenticationError
 
         try:
-            if not fresh:
-                return self._credential.get_token(self._scope)
             # The credential has a cache of its own; asking with claims is what makes it pass that by.
-            return self._credential.get_token(self._scope, claims="{}")
-        except (ServiceRequestError, ServiceResponseError) as problem:
+            return self._credential.get_token(self._scope, claims="{}" if fresh else None)
+        except ClientAuthenticationError as problem:
+            # Without the cause: its text may hold what the settings hold.
             raise RetryLater(
-                f"The sign-in service of Dynamics 365 did not answer ({type(problem).__name__})",
-                code="sign_in_unreachable",
-                service=_SERVICE,
-                remedy="It is tried again by itself.",
-            ) from None
-        except (CredentialUnavailableError, ClientAuthenticationError) as problem:
-            raise ConfigurationError(
-                f"The sign-in service gave no token for Dynamics 365 ({type(problem).__name__})",
+                f"Entra ID gave no token for Dynamics 365 ({type(problem).__name__})",
                 code="sign_in_refused",
-                service=_SERVICE,
+                after_s=_REFUSED_AFTER_S,
                 remedy=_CHECK,
+                service="Entra ID",
+            ) from None
+        except AzureError as problem:
+            raise RetryLater(
+                f"Entra ID did not answer the sign-in for Dynamics 365 ({type(problem).__name__})",
+                code="sign_in_unreachable",
+                remedy="It is tried again by itself.",
+                service="Entra ID",
             ) from None
