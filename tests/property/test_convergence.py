@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
@@ -92,7 +92,8 @@ def both_sides(world: World, referral_id: str, record_id: str) -> dict[str, tupl
     for name in ("notes", "deal_value", "closing_date", "currency", "visibility"):
         values = [there[name], here[name]]
         if name == "deal_value":
-            values = [value and round(value, decimals) for value in values]
+            step = Decimal(1).scaleb(-decimals)
+            values = [value and value.quantize(step, rounding=ROUND_HALF_UP) for value in values]
         pairs[name] = (values[0], values[1])
     return pairs
 
@@ -127,8 +128,8 @@ def test_no_edit_made_on_one_side_only_is_lost(history: list[Edit | Deliver], op
             continue
         last = of_field[-1].value
         if field == "deal_value":
-            decimals = world.rules.currencies[final["currency"][0]]
-            assert abs(final[field][0] - last) <= Decimal(1).scaleb(-decimals)
+            # The CRM rounds to the currency of the moment, and that may have been the yen for a while.
+            assert abs(final[field][0] - last) <= Decimal(1)
         else:
             convert = world.record_mapping.field(field).convert
             expected = convert.from_partner_center(convert.to_partner_center(last))
