@@ -60,12 +60,12 @@ class _Pair:
         return Versions(etag, version)
 
     @property
-    def is_known(self) -> bool:
-        """Whether everything that was read is still as the base says."""
-        base = self.base
-        if base is None or base.record_version is None:
-            return False
-        return self.versions == Versions(base.etag, base.record_version)
+    def is_echo(self) -> bool:
+        """Whether only the referral was read, and it is still as the base says.
+
+        The same is not said of a record: rows under it change without a new version of the record itself.
+        """
+        return self.record is None and self.base is not None and self.versions.etag == self.base.etag
 
 
 def reconcile(
@@ -84,7 +84,7 @@ def reconcile(
     told = told or Told()
     for _ in range(MAX_ATTEMPTS):
         pair = _read(sides, locked, referral, record)
-        if pair.is_known and not told.lines and not _lacks_reference(pair):
+        if pair.is_echo and not told.lines and not _lacks_reference(pair):
             return Outcome(Result.UNCHANGED, "Nothing changed since the last sync.", locked.link)
         planned = plan(pair.referral_view, pair.record_view, pair.base, pair.mapping, sides.rules())
         if pair.referral is None and (planned.needs_referral or should_invite(locked.link, pair.record_view)):
@@ -140,16 +140,15 @@ def _apply(sides: Sides, locked: LockedLink, pair: _Pair, planned: Plan, told: T
         change=change,
         record_after=record_after,
     )
-    locked.save(
-        replace(
-            locked.link,
-            base=dump_base(base, pair.mapping),
-            engagement_id=after.engagement_id if after else locked.link.engagement_id,
-            intent=None,
-            **_standing(locked.link, pair, planned),
-        ),
-        release=True,
+    link = replace(
+        locked.link,
+        base=dump_base(base, pair.mapping),
+        engagement_id=after.engagement_id if after else locked.link.engagement_id,
+        intent=None,
+        **_standing(locked.link, pair, planned),
     )
+    if link != locked.link:
+        locked.save(link, release=True)
     wrote = bool(change) or bool(told.sent)
     waits = Result.WAITING if planned.waiting or planned.held else Result.UNCHANGED
     return Outcome(

@@ -23,6 +23,9 @@ from shared.sync.outcome import Outcome
 
 _log = logging.getLogger(__name__)
 
+MOST_LOST_WORKERS = 5
+WORKER_LOST = RetryLater("The work was begun many times and never finished", code="worker_lost")
+
 
 class Sender(Protocol):
     def send(self, queue: str, envelope: Envelope, delay_s: float = 0) -> None: ...
@@ -39,18 +42,22 @@ class Desk:
     retry_for: timedelta
 
 
-def work_off(desk: Desk, function: str, queue: str, body: bytes, work: Callable[[Envelope], Outcome]) -> None:
+def work_off(
+    desk: Desk, function: str, queue: str, body: bytes, work: Callable[[Envelope], Outcome], dequeue_count: int = 1
+) -> None:
     """The message is done with when this returns: whatever remains to do is in a queue again.
 
     What a later try can mend is queued with a delay that grows, for as long as ``retry_for``. What nothing can mend
     goes to the poison queue with its reason. An error that is none of ours may pass too, and is logged whole.
+    A message that has cost worker after worker its life is given up after ``retry_for`` like any other.
     """
     envelope = parse(body)
     token = correlation_id.set(envelope.correlation_id)
     started, began_s = desk.clock(), time.perf_counter()
     try:
         with counting_calls() as calls:
-            outcome = _attempt(work, envelope)
+            lost = dequeue_count > MOST_LOST_WORKERS and is_given_up(envelope.first_seen, started, desk.retry_for)
+            outcome = WORKER_LOST if lost else _attempt(work, envelope)
             if isinstance(outcome, ConnectorError):
                 outcome = _dispose(desk, queue, envelope, outcome)
         duration_ms = round((time.perf_counter() - began_s) * 1000)
