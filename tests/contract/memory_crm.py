@@ -84,9 +84,7 @@ class MemoryCrm:
         self._optimistic_lock = optimistic_lock
         self._clock = clock
         self._lock = threading.RLock()
-        self._last_id = 0
-        self._version = 0
-        self._oldest_cursor = 0
+        self._last_id = self._version = self._oldest_cursor = 0
         self._rows: dict[str, _Row] = {}
         self._deleted: list[tuple[int, RecordKind, str]] = []
         self._accounts: dict[str, _Account] = {}
@@ -131,7 +129,7 @@ class MemoryCrm:
                 tuple(
                     AccountCandidate(account.id, account.values.get("name") or "", account.created_at)
                     for account in self._accounts.values()
-                    if matches(account.values, new.account.match)
+                    if any(new.account.match.values()) and matches(account.values, new.account.match)
                 ),
                 tuple(
                     ContactCandidate(f"contact of {row.id}", person.email, row.account_id)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -80,6 +82,26 @@ def test_a_second_create_for_the_same_referral_writes_nothing(rig: Rig) -> None:
         rig.crm.create(new, prepared, None)
     found = rig.crm.prepare(new)
     assert found.existing == record
+    assert len(found.accounts) == 1
+
+
+def test_of_creates_at_the_same_time_one_wins(rig: Rig) -> None:
+    new = deal(rig.mapping)
+    prepared = rig.crm.prepare(new)
+    together = threading.Barrier(4)
+
+    def attempt(_: int) -> str:
+        together.wait(10)
+        try:
+            return rig.crm.create(new, prepared, None).id
+        except VersionConflict:
+            return ""
+
+    with ThreadPoolExecutor(4) as pool:
+        ids = [record_id for record_id in pool.map(attempt, range(4)) if record_id]
+    found = rig.crm.prepare(new)
+    assert found.existing is not None
+    assert ids == [found.existing.id]
     assert len(found.accounts) == 1
 
 

@@ -69,14 +69,13 @@ class Tables(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     opportunity: RecordTable
-    lead: RecordTable | None = None
     account: AccountTable
     contacts: PeopleTable | None = None
     team: PeopleTable | None = None
     solutions: SolutionsTable | None = None
 
     def of(self, kind: RecordKind) -> RecordTable | None:
-        return self.opportunity if kind is RecordKind.OPPORTUNITY else self.lead
+        return self.opportunity if kind is RecordKind.OPPORTUNITY else None
 
 
 def read_tables(mapping: CrmMapping) -> Tables:
