@@ -30,7 +30,10 @@ class Limits(Protocol):
 
 
 class Converter(Protocol):
-    """``is_set`` fields merge element by element; ``one_way`` ones only ever go from no to yes."""
+    """``is_set`` fields merge element by element; ``one_way`` ones only ever go from no to yes.
+
+    ``is_part_of`` says whether ``held`` can be what a narrower field once kept of ``value``.
+    """
 
     is_set: bool
     one_way: bool
@@ -40,6 +43,7 @@ class Converter(Protocol):
     def from_crm(self, raw: Any) -> Any: ...
     def to_crm(self, value: Any) -> Any: ...
     def project(self, value: Any, limits: Limits) -> Any: ...
+    def is_part_of(self, held: Any, value: Any) -> bool: ...
     def dump(self, value: Any) -> Any: ...
     def load(self, stored: Any) -> Any: ...
 
@@ -71,6 +75,9 @@ class _Scalar:
     def project(self, value: Any, limits: Limits) -> Any:
         return value
 
+    def is_part_of(self, held: Any, value: Any) -> bool:
+        return False
+
     def to_partner_center(self, value: Any, current: Any = None) -> Any:
         return value
 
@@ -95,6 +102,9 @@ class Text(_Scalar):
 
     def project(self, value: str | None, limits: Limits) -> str | None:
         return None if value is None else cut(value, limits.max_length).strip() or None
+
+    def is_part_of(self, held: str | None, value: str | None) -> bool:
+        return bool(held and value and value.startswith(held))
 
 
 class MarkedText(Text):
@@ -140,13 +150,23 @@ class Money(_Scalar):
     def project(self, value: Decimal | None, limits: Limits) -> Decimal | None:
         if value is None or limits.decimals is None:
             return value
-        return value.quantize(Decimal(1).scaleb(-limits.decimals), rounding=ROUND_HALF_UP)
+        return _rounded(value, limits.decimals)
+
+    def is_part_of(self, held: Decimal | None, value: Decimal | None) -> bool:
+        return held is not None and value is not None and any(_rounded(value, n) == held for n in range(MOST_DECIMALS))
 
     def dump(self, value: Decimal | None) -> str | None:
         return None if value is None else str(value)
 
     def load(self, stored: str | None) -> Decimal | None:
         return None if stored is None else Decimal(stored)
+
+
+MOST_DECIMALS = 5
+
+
+def _rounded(value: Decimal, decimals: int) -> Decimal:
+    return value.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
 
 
 class Day(_Scalar):

@@ -89,9 +89,14 @@ def _winner(
             return (Side.CRM if there is None else Side.PARTNER_CENTER), None
         winner = _by_policy(row.conflict, there, here, newer)
         return winner, Conflict(row.name, there, here, winner, row.personal)
-    if changed_there:
+    if changed_there or (not changed_here and _has_room_now(row, there, here)):
         return Side.PARTNER_CENTER, None
     return (Side.CRM if changed_here else None), None
+
+
+def _has_room_now(row: FieldMapping, there: Any, here: Any) -> bool:
+    """The CRM holds what an earlier limit left of Partner Center's value (fewer decimals, say) and can hold more now."""
+    return row.to_partner_center is Travels.ALWAYS and row.convert.is_part_of(here, there)
 
 
 def _by_policy(policy: ConflictPolicy, there: Any, here: Any, newer: Side) -> Side | None:

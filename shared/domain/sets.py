@@ -96,6 +96,9 @@ class People:
     def project(self, value: Sequence[Person], limits: Any) -> tuple[Person, ...]:
         return tuple(value)
 
+    def is_part_of(self, held: Any, value: Any) -> bool:
+        return False
+
     def dump(self, value: Sequence[Person]) -> list[dict[str, str]]:
         return [asdict(person) for person in value]
 
@@ -133,6 +136,9 @@ class Solutions:
 
     def project(self, value: Sequence[Solution], limits: Any) -> tuple[Solution, ...]:
         return tuple(value)
+
+    def is_part_of(self, held: Any, value: Any) -> bool:
+        return False
 
     def dump(self, value: Sequence[Solution]) -> list[dict[str, Any]]:
         return [
