@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +11,6 @@ import requests
 
 from sandbox.certificates import Certificates
 from sandbox.dataverse import DataverseSimulator, faults
-from sandbox.dataverse.schema import Column
 from sandbox.serving import Server
 from shared.crm.dynamics365.adapter import Dynamics365
 from shared.crm.dynamics365.errors import classifier
@@ -137,17 +135,8 @@ def check_token(authorization: str | None, audience: str) -> str | None:
     return None if authorization == "Bearer token" else "The token is not the one of this test."
 
 
-def add_text_column(simulator: DataverseSimulator, table: str, column: str) -> None:
-    """A column as a customiser would add it."""
-    tables = simulator.schema.tables
-    columns = {**tables[table].columns, column: Column(column, "String", column, max_length=100)}
-    tables[table] = replace(tables[table], columns=columns)
-
-
 @contextmanager
 def dynamics365_rig(certificates: Certificates, simulator: DataverseSimulator) -> Iterator[Dynamics365Rig]:
-    if "address1_telephone1" not in simulator.schema.tables["systemuser"].columns:
-        add_text_column(simulator, "systemuser", "address1_telephone1")
     with Server(simulator.build, tls=certificates.server_context()) as server:
         rig = Dynamics365Rig(simulator, server.url, certificates.root_file)
         with rig.transport:

@@ -200,3 +200,44 @@ def test_the_record_itself_holds_both_lookups_to_its_account(dynamics365: Dynami
     record = create(dynamics365)
     row = dynamics365.simulator.row("opportunity", record.id)
     assert row["_customerid_value"] == row["_parentaccountid_value"] is not None
+
+
+def test_a_choice_that_dynamics_365_does_not_list_is_rejected_by_name(dynamics365: Dynamics365Rig) -> None:
+    record = create(dynamics365)
+    simulator = dynamics365.simulator
+    column = simulator.schema.tables["opportunity"].columns["msft_microsoftpartnercenterhelp"]
+    simulator.change_column("opportunity", column.name, options=column.options[:1])
+    worker = dynamics365.adapter()
+    with pytest.raises(Rejected) as refused:
+        worker.get(OPPORTUNITY, record.id)
+    assert refused.value.field == column.name
+
+
+def test_a_customer_can_only_be_corrected_where_there_is_one(dynamics365: Dynamics365Rig) -> None:
+    record_id = dynamics365.simulator.insert("opportunity", {"name": "without a customer"})
+    record = dynamics365.crm.get(OPPORTUNITY, record_id)
+    assert record.values["customerid_account.name"] is None
+    with pytest.raises(Rejected, match="no account"):
+        dynamics365.crm.update(record, RecordChange(paths(dynamics365.mapping, {"customer_city": "Berlin"})))
+
+
+def test_a_create_for_a_record_that_was_found_makes_no_call(dynamics365: Dynamics365Rig) -> None:
+    create(dynamics365)
+    new = deal(dynamics365.mapping)
+    prepared = dynamics365.crm.prepare(new)
+    before = dynamics365.calls()
+    with pytest.raises(VersionConflict, match=REFERRAL_ID):
+        dynamics365.crm.create(new, prepared, None)
+    assert dynamics365.calls() == before
+
+
+def test_an_update_of_strangers_only_writes_nothing(dynamics365: Dynamics365Rig) -> None:
+    record = create(dynamics365)
+    written = dynamics365.crm.update(record, RecordChange({"@team": (ANN,)}))
+    assert written.version == record.version
+    assert dynamics365.crm.get(OPPORTUNITY, record.id) == record
+
+
+def test_a_kind_of_record_that_is_not_mapped_is_named(dynamics365: Dynamics365Rig) -> None:
+    with pytest.raises(ConfigurationError, match="lead"):
+        dynamics365.crm.get(RecordKind.LEAD, "0a5f3b1e-0000-4000-8000-000000000001")
