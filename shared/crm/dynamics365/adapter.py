@@ -109,8 +109,7 @@ class Dynamics365:
 
     def get(self, kind: RecordKind, record_id: str) -> Record:
         layout = self._layout(kind)
-        if not _GUID.fullmatch(record_id):
-            raise NotFound(f"{record_id[:60]!r} is no id of a {kind} in Dynamics 365", service=SERVICE)
+        _check_id(kind, record_id)
         answer = self._api.send("GET", f"{layout.table.path(record_id)}?{layout.query}", f"{kind}.get")
         return self._read(kind, lambda current: current.record(answer.json_object()))
 
@@ -140,6 +139,7 @@ class Dynamics365:
 
     def update(self, record: Record, change: RecordChange) -> Written:
         layout = self._layout(record.kind)
+        _check_id(record.kind, record.id)
         draft = self._draft_update(layout, record, change)
         if not draft.parts:
             return Written(record.id, record.version, record.modified_at)
@@ -254,3 +254,9 @@ class Dynamics365:
         query = schema_query(self._tables, records)
         answers = self._api.batch("metadata.read", query.parts(), tolerate=(404,))
         return query.parse(answers)
+
+
+def _check_id(kind: RecordKind, record_id: str) -> None:
+    """Dataverse answers 400 to an id that is no GUID, but it is just one that it does not have."""
+    if not _GUID.fullmatch(record_id):
+        raise NotFound(f"{record_id[:60]!r} is no id of a {kind} in Dynamics 365", service=SERVICE)

@@ -24,8 +24,8 @@ from shared.domain.sets import by_key
 from shared.domain.values import Person, Solution
 
 # https://learn.microsoft.com/power-apps/developer/data-platform/define-alternate-keys-entity: a key value with one of
-# these cannot stand in a URL.
-_NOT_IN_KEYS = re.compile(r"[/<>*%&:\\?+]")
+# / < > * % & : \ ? + cannot stand in a URL. Referral ids are GUIDs; whatever else turns up is posted.
+_SAFE_IN_KEYS = re.compile(r"[A-Za-z0-9_.-]+")
 _CLOSE_SUBJECT_LENGTH = 200
 _CLOSE_DESCRIPTION_LENGTH = 2000
 
@@ -77,11 +77,11 @@ def _add_record(draft: Draft, new: NewRecord, body: dict[str, Any]) -> str:
     layout = draft.layout
     operation = f"{layout.kind}.create"
     column = layout.key_column
-    if column is None or _NOT_IN_KEYS.search(new.referral_id):
+    if column is None or not _SAFE_IN_KEYS.fullmatch(new.referral_id):
         return draft.add(Part("POST", layout.table.entity_set, operation, body))
     # The key is in the URL; in the body it would win over the URL, and of an existing row it would be dropped.
     del body[column]
-    path = layout.table.path(f"{column}='{new.referral_id.replace(chr(39), chr(39) * 2)}'")
+    path = layout.table.path(f"{column}='{new.referral_id}'")
     draft.add(Part("PATCH", path, operation, body, {"If-None-Match": "*"}))
     return f"/{path}"
 
@@ -172,9 +172,10 @@ def draft_update(layout: Layout, record: Record, change: RecordChange, found: Pr
         conditions = {"If-Match": "*"}  # the version moved with the part before, in the same change set
     elif stage is not None and not stage.stage.is_closed:
         body["statuscode"] = layout.reasons.value_for(stage)
-    if not body and closes and not reopens and record.version:
+    sync = layout.mapping.columns.sync
+    if not body and closes and not reopens and record.version and record.values.get(sync) is not None:
         # Win and Lose take no version; a write that changes nothing brings it into the change set.
-        body = {layout.mapping.columns.sync: record.values.get(layout.mapping.columns.sync)}
+        body = {sync: record.values[sync]}
     if body:
         draft.add(Part("PATCH", path, f"{layout.kind}.update", body, conditions))
     if stage is not None and closes:
