@@ -56,6 +56,8 @@ def merge_field(
     A value that only one side changed travels, if its row lets it; equal values, as far as the CRM can hold them,
     are agreed whatever the base says.
     """
+    if Travels.ALWAYS not in (row.to_crm, row.to_partner_center):
+        return Merged(row, there, here)
     if row.convert.is_set:
         return _merge_sets(row, there, here, base, limits, newer)
     project = row.convert.project
@@ -68,9 +70,10 @@ def merge_field(
     if winner is Side.PARTNER_CENTER:
         return _deliver(row, there, here, there, limits, to_crm=True, conflict=conflict)
     if winner is Side.CRM:
-        tail = _beyond_the_limit(there, held_there)
-        value = f"{here}{tail}" if tail and here else here
-        return _deliver(row, there, here, value, limits, to_partner_center=True, conflict=conflict)
+        tail = _beyond_the_limit(there, held_there) if here else ""
+        value = f"{here}{tail}" if tail else here
+        # With the tail in sight the next edit knows where it begins, and a seller can do away with it.
+        return _deliver(row, there, here, value, limits, to_partner_center=True, to_crm=bool(tail), conflict=conflict)
     return Merged(row, there, here, conflict=conflict)
 
 
@@ -95,7 +98,7 @@ def _winner(
 
 
 def _has_room_now(row: FieldMapping, there: Any, here: Any) -> bool:
-    """The CRM holds what an earlier limit left of Partner Center's value (fewer decimals, say) and can hold more now."""
+    """The CRM holds what an earlier limit left of Partner Center's value, and has room for more now."""
     return row.to_partner_center is Travels.ALWAYS and row.convert.is_part_of(here, there)
 
 
@@ -147,6 +150,8 @@ def _beyond_the_limit(there: Any, held_there: Any) -> str:
 def _merge_sets(
     row: FieldMapping, there: Any, here: Any, base: Agreed | None, limits: FieldLimits, newer: Side
 ) -> Merged:
+    if row.conflict is ConflictPolicy.HOLD and _both_changed(there, here, base):
+        return Merged(row, there, here, conflict=Conflict(row.name, there, here, None, row.personal))
     prefer_crm = _by_policy(row.conflict, there, here, newer) is Side.CRM
     wanted = merge_sets(
         there,
@@ -165,3 +170,11 @@ def _merge_sets(
         write_partner_center=write_there,
         write_crm=write_here,
     )
+
+
+def _both_changed(there: Any, here: Any, base: Agreed | None) -> bool:
+    """Each side of a set differs from the base and from the other; without a base a blank one is no edit."""
+    if by_key(there) == by_key(here):
+        return False
+    old_there, old_here = (base.partner_center, base.crm) if base else ((), ())
+    return by_key(there) != by_key(old_there) and by_key(here) != by_key(old_here)
