@@ -66,7 +66,8 @@ def plan(referral: ReferralView, record: RecordView, base: Base | None, mapping:
     blocked = _reason_not_to_send(referral, record, stages)
     sending = [m for m in merged if m.write_partner_center and not blocked]
     pending = [m for m in merged if m.write_partner_center and blocked]
-    receiving = [m for m in merged if m.write_crm]
+    # A value that is written to both sides goes to both or to none; sets are merged again at any time.
+    receiving = [m for m in merged if m.write_crm and (m.row.convert.is_set or m not in pending)]
     steps = stages.referral_steps if record.sync else ()
     conflicts = [m.conflict for m in merged if m.conflict and not _told_before(m, base)]
     notes = [stages.note] if stages.note else []
@@ -78,7 +79,8 @@ def plan(referral: ReferralView, record: RecordView, base: Base | None, mapping:
         _keep_base(final, m, base)
     for m in pending:
         if m not in kept:
-            final[m.row.name] = Agreed(referral.values.get(m.row.name), m.crm)
+            here = m.crm if m in receiving else record.values[m.row.name]
+            final[m.row.name] = Agreed(referral.values[m.row.name], here)
     return Plan(
         to_partner_center=_patches(referral, record, sending, steps),
         to_crm=_record_change(receiving, stages, mapping, rules),

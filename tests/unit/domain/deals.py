@@ -65,7 +65,7 @@ def opportunities(*rows: Mapping[str, Any]) -> RecordMapping:
 OPPORTUNITIES = opportunities()
 RULES = Rules(
     display_check_mark=True,
-    limits={"description": FieldLimits(max_length=20), "name": FieldLimits(max_length=60)},
+    limits={"description": FieldLimits(max_length=80), "name": FieldLimits(max_length=60)},
     currencies={"EUR": 2, "USD": 2, "JPY": 0, "TND": 3},
 )
 
