@@ -1,0 +1,46 @@
+# make run           the whole product on the sandbox: simulators, storage, the app; runs until Ctrl-C
+# make run ONCE=1    the same main job, both sides compared at the end; exit 0 only if every pair agrees
+# make test          all tests and linters
+# make health        what of an installation works and what does not (settings from local.settings.json)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The worker library declares Python 3.13; it runs the app in process on 3.11 and 3.12 too, for the local host.
+RUNTIME := azure-functions-runtime==1.3.0
+WORKERS ?= 2
+
+.PHONY: run test lint setup health clean
+
+run: setup
+	@$(BIN)/python -m sandbox $(if $(ONCE),--once) $(if $(DOCUMENTS),--documents $(DOCUMENTS)) $(if $(PORT),--port $(PORT))
+
+test: setup lint
+	@$(BIN)/python -m pytest -q -n $(WORKERS) $(TESTS)
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+health: setup
+	@$(BIN)/python -m cosell health --settings local.settings.json
+
+setup: $(VENV)/installed sandbox/node_modules/installed
+
+$(VENV)/installed: requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	@echo "Installing Python packages into $(VENV) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python $(RUNTIME)
+	@touch $@
+
+sandbox/node_modules/installed: sandbox/package.json sandbox/package-lock.json
+	@node -e 'if (+process.versions.node.split(".")[0] < 20) { console.error("Node 20 or newer is needed, this is " + process.version); process.exit(1) }'
+	@echo "Installing Azurite ..."
+	@cd sandbox && npm ci --silent --no-fund --no-audit
+	@touch $@
+
+clean:
+	@rm -rf $(VENV) sandbox/node_modules .sandbox
