@@ -67,9 +67,12 @@ class Connector:
     def verifier(self) -> WebhookVerifier:
         """What proves webhooks; the libraries behind it are loaded with the first one."""
         from shared.partner_center.certificates import CertificateSource, WebhookVerifier, trusted_roots
+        from shared.partner_center.issuers import IssuerSource
 
-        source = CertificateSource(self.settings.partner_center_certificate_hosts)
-        return WebhookVerifier(source, trusted_roots(self.settings.partner_center_trusted_roots))
+        roots = trusted_roots(self.settings.partner_center_trusted_roots)
+        issuers = IssuerSource(roots, self.settings.partner_center_issuer_hosts)
+        source = CertificateSource(self.settings.partner_center_certificate_hosts, issuers=issuers)
+        return WebhookVerifier(source, roots)
 
 
 _building = threading.Lock()

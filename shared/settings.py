@@ -134,6 +134,11 @@ class Settings(BaseSettings):
         "Hosts from which a webhook's signing certificate may come",
         "3psostorageacct.blob.core.windows.net",
     )
+    partner_center_issuer_hosts: Hosts = _setting(
+        ("www.microsoft.com", "cacerts.digicert.com", "caissuers.microsoft.com"),
+        "Hosts from which issuers of that certificate may come",
+        "www.microsoft.com,cacerts.digicert.com,caissuers.microsoft.com",
+    )
     partner_center_trusted_roots: PresentFile | None = _setting(
         None, "PEM file of roots that the signing certificate may chain to, instead of the system's", "roots.pem"
     )

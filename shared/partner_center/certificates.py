@@ -1,7 +1,8 @@
 """Fetches the certificates that webhooks are signed with, and verifies webhooks with them.
 
 The address of the certificate comes from the sender, so it is followed only to the hosts and the folder that
-Microsoft is known to use. https://learn.microsoft.com/partner-center/developer/partner-center-webhooks
+Microsoft is known to use, and no redirect leads on from there.
+https://learn.microsoft.com/partner-center/developer/partner-center-webhooks
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.domain.errors import ConfigurationError, ConnectorError, Forged, RetryLater
+from shared.partner_center.download import download
+from shared.partner_center.issuers import IssuerSource
 from shared.partner_center.signature import parse_signature_headers, verify
 
 if TYPE_CHECKING:
-    import requests
     from cryptography.x509 import Certificate
 
 # Storage account in the sample requests of Microsoft's page; Microsoft publishes no list.
 CERTIFICATE_HOSTS = ("3psostorageacct.blob.core.windows.net",)
 CERTIFICATE_PATH = r"/cert/[A-Za-z0-9._-]{1,200}\.(?:cer|pem)"
 
-_SIZE_LIMIT_BYTES = 1024 * 1024
 _CHAIN_LIMIT = 10
 _TIME_LIMIT_S = 10.0
 _KEPT_FOR = timedelta(hours=24)
@@ -47,8 +48,9 @@ class _Kept:
 class CertificateSource:
     """Certificates by address, each fetched once and kept until it expires, for a day at most. Thread-safe.
 
-    ``allowed_hosts`` holds ``host`` (port 443 only) or ``host:port``. Refusals are kept for a minute and outages for
-    five seconds, so that a flood of webhooks is no flood of requests to the certificate's host.
+    ``allowed_hosts`` holds ``host`` (port 443 only) or ``host:port``. ``issuers`` adds those that a certificate came
+    without; they are kept with it, and the time limit is for all of them together. Refusals are kept for a minute and
+    outages for five seconds, so that a flood of webhooks is no flood of requests to the hosts of certificates.
     """
 
     def __init__(
@@ -57,21 +59,23 @@ class CertificateSource:
         path_pattern: str = CERTIFICATE_PATH,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         time_limit_s: float = _TIME_LIMIT_S,
+        issuers: IssuerSource | None = None,
     ) -> None:
         self._allowed_hosts = frozenset(host.lower() for host in allowed_hosts)
         self._path = re.compile(path_pattern, re.ASCII)
         self._clock = clock
         self._time_limit_s = time_limit_s
+        self._issuers = issuers
         self._lock = threading.Lock()
         self._good: OrderedDict[str, _Kept] = OrderedDict()
         # Apart from the good ones: invented addresses must not push those out.
         self._bad: OrderedDict[str, _Kept] = OrderedDict()
 
     def get(self, url: str) -> tuple[Certificate, ...]:
-        """The signer's certificate, and those that came with it. Nothing about them has been verified.
+        """The signer's certificate, then those that came with it or were fetched. Nothing about them is verified.
 
-        Raises ``Forged`` for an address that is not allowed, or does not lead to a certificate; ``RetryLater`` if its
-        host cannot be reached.
+        Raises ``Forged`` for an address that is not allowed, or does not lead to a certificate or its issuers;
+        ``RetryLater`` if a host cannot be reached.
         """
         self._check(url)
         now = self._clock()
@@ -93,9 +97,12 @@ class CertificateSource:
             )
 
     def _fetched(self, url: str, now: datetime) -> _Kept:
+        deadline = time.monotonic() + self._time_limit_s
         try:
-            chain = parse_certificates(self._download(url))
-            until = min(now + _KEPT_FOR, chain[0].not_valid_after_utc)
+            chain = parse_certificates(download(url, "the webhook's certificate", deadline))
+            if self._issuers is not None:
+                chain = self._issuers.complete(chain, deadline)
+            until = min(now + _KEPT_FOR, *(certificate.not_valid_after_utc for certificate in chain))
         except Forged as refused:
             return _Kept(now + _REFUSAL_KEPT_FOR, error=refused)
         except RetryLater as outage:
@@ -111,53 +118,6 @@ class CertificateSource:
             cache[url] = kept
             while len(cache) > _CACHE_LIMIT:
                 cache.popitem(last=False)
-
-    def _download(self, url: str) -> bytes:
-        import requests
-        from urllib3.exceptions import HTTPError
-
-        deadline = time.monotonic() + self._time_limit_s
-        try:
-            with (
-                requests.Session() as session,
-                session.get(
-                    url,
-                    stream=True,
-                    allow_redirects=False,
-                    timeout=self._time_limit_s,
-                    headers={"Accept-Encoding": "identity"},
-                    # Keeps the machine's .netrc out of it.
-                    auth=lambda prepared: prepared,
-                ) as response,
-            ):
-                if response.status_code == 429 or response.status_code >= 500:
-                    raise _outage(f"answered {response.status_code}")
-                if response.status_code != 200:
-                    raise Forged("The webhook names a certificate that does not exist", code="certificate_missing")
-                return _read(response, deadline)
-        except (requests.RequestException, HTTPError) as problem:
-            raise _outage(f"could not be reached ({type(problem).__name__})") from None
-
-
-def _read(response: requests.Response, deadline: float) -> bytes:
-    body = b""
-    # read1 returns with what has come: reading whole chunks of a trickle would go on long after the deadline.
-    while chunk := response.raw.read1(16 * 1024):
-        body += chunk
-        if len(body) > _SIZE_LIMIT_BYTES:
-            raise Forged("The webhook names a certificate that is too large", code="certificate_malformed")
-        if time.monotonic() > deadline:
-            raise _outage("did not answer in time")
-    return body
-
-
-def _outage(what: str) -> RetryLater:
-    return RetryLater(
-        f"The host of the webhook's certificate {what}",
-        code="certificate_host",
-        remedy="Partner Center sends the event again; if this goes on, check that the app may reach that host.",
-        service="Partner Center",
-    )
 
 
 def _again(error: ConnectorError) -> ConnectorError:

@@ -86,9 +86,10 @@ def verify(
 ) -> None:
     """Returns if ``signature`` over ``body`` is by the first certificate of the chain, which ``roots`` vouch for.
 
-    It must be valid at ``now`` (aware), be no CA, and name ``organisation`` in subject and issuer. Whether it was
-    revoked is not asked: that would take a call to a third party for each event. Raises ``Forged`` in every other
-    case, whatever the bytes.
+    It and its issuers must be valid at ``now`` (aware), it must be no CA, and name ``organisation`` in subject and
+    issuer: Microsoft's page asks for the former in words and for the latter in its sample, and a public root alone
+    proves neither. Whether it was revoked is not asked: that would take a call to a third party for each event.
+    Raises ``Forged`` in every other case, whatever the bytes.
     """
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
