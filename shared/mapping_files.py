@@ -20,7 +20,8 @@ MAPPINGS = Path(__file__).parent / "mappings"
 def load_mapping(settings: Settings) -> CrmMapping:
     """The effective mapping. Raises ``ConfigurationError`` that lists every mistake in it."""
     customize = settings.customize_file
-    overlay = _read(customize) if customize.exists() else {}
+    text = _text(customize) if customize.exists() else ""
+    overlay = _parse(customize, text)
     names = {
         "deal_value": settings.deal_value_field,
         "currency": settings.deal_value_currency_field,
@@ -31,6 +32,7 @@ def load_mapping(settings: Settings) -> CrmMapping:
         overlay,
         {name: field for name, field in names.items() if field},
         source=customize.name if overlay else f"{settings.crm}.toml",
+        text=text,
     )
     stages = {"active": settings.active_stage_name, "on_hold": settings.on_hold_stage_name}
     return mapping.model_copy(
@@ -39,11 +41,24 @@ def load_mapping(settings: Settings) -> CrmMapping:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
+    return _parse(path, _text(path))
+
+
+def _text(path: Path) -> str:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigurationError(f"There is no mapping file {path.name}", code="mapping") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+    except UnicodeDecodeError as problem:
+        raise ConfigurationError(
+            f"{path.name} is not text in UTF-8: {problem}", code="mapping", remedy="Save the file as UTF-8."
+        ) from problem
+
+
+def _parse(path: Path, text: str) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
         raise ConfigurationError(
             f"{path.name} is not valid TOML: {problem}", code="mapping", remedy="Mend the named line and start again."
         ) from problem

@@ -6,7 +6,7 @@ laid over it row by row, matched by ``name``. This module knows the shape; it re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -15,8 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from shared.domain.converters import CONVERTERS, Converter
 from shared.domain.errors import ConfigurationError
+from shared.domain.mapping_mistakes import describe_mistakes
 from shared.domain.patch import PATCHABLE_PATHS, patch_path
 from shared.domain.record import RecordKind
+from shared.domain.toml_lines import Place, key_lines
 
 
 class Travels(StrEnum):
@@ -219,13 +221,18 @@ def _shown(name: str, label: str, path: str, column: str) -> FieldMapping:
 
 
 class CrmMapping(BaseModel):
-    """A whole mapping file. ``adapter`` is for the CRM's adapter alone: tables, keys, relationships."""
+    """A whole mapping file. ``adapter`` is for the CRM's adapter alone: tables, keys, relationships.
+
+    ``lines`` are those of the partner's own file, which is ``source``, for what is said of mistakes in it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     records: Mapping[RecordKind, RecordMapping]
     adapter: Mapping[str, Any] = {}
     stages: Mapping[str, str] = {}
+    lines: Mapping[Place, int] = Field(default={}, exclude=True, repr=False)
+    source: str = Field(default="the mapping file", exclude=True)
 
 
 def build_mapping(
@@ -234,47 +241,36 @@ def build_mapping(
     field_names: Mapping[str, str] | None = None,
     *,
     source: str = "the mapping file",
+    text: str = "",
 ) -> CrmMapping:
     """The effective mapping: ``document``, then ``overlay``, then CRM field names from settings, by row name.
 
     A name without a dot in ``field_names`` replaces the last part of the row's path, so that a setting may name a
-    column of the account. Raises ``ConfigurationError`` that lists every mistake with its place.
+    column of the account. Raises ``ConfigurationError`` that lists every mistake with its place, and its line where
+    ``text``, what ``overlay`` was read from, has it.
     """
     merged = _lay_over(dict(document), overlay or {})
-    for record in merged.get("records", {}).values():
-        for row in record.get("fields", []):
-            if new := (field_names or {}).get(row.get("name", "")):
-                row["crm"] = new if "." in new else ".".join((*str(row["crm"]).split(".")[:-1], new))
+    lines: Mapping[Place, int] = key_lines(text)
+    for row in _rows(merged):
+        if new := (field_names or {}).get(row.get("name", "")):
+            row["crm"] = new if "." in new else ".".join((*str(row.get("crm", "")).split(".")[:-1], new))
     try:
-        return CrmMapping.model_validate(merged)
+        mapping = CrmMapping.model_validate(merged)
     except ValidationError as problem:
         raise ConfigurationError(
-            f"The field mapping in {source} cannot be used: {describe_mistakes(problem, merged)}",
+            f"The field mapping in {source} cannot be used: {describe_mistakes(problem, merged, lines)}",
             code="mapping",
             remedy="Mend the named rows and start again.",
         ) from problem
+    return mapping.model_copy(update={"lines": lines, "source": source})
 
 
-def describe_mistakes(problem: ValidationError, document: Mapping[str, Any]) -> str:
-    """Each mistake on one line, rows by their name and not by their number."""
-    lines = []
-    for mistake in problem.errors(include_url=False, include_input=False):
-        place: list[str] = []
-        node: Any = document
-        for step in mistake["loc"]:
-            node = _step(node, step)
-            named = isinstance(step, int) and isinstance(node, Mapping) and "name" in node
-            place.append(str(node["name"]) if named else str(step))
-        lines.append(f"{'.'.join(place) or 'file'}: {mistake['msg'].removeprefix('Value error, ')}")
-    return "; ".join(lines)
-
-
-def _step(node: Any, step: int | str) -> Any:
-    if isinstance(node, Mapping):
-        return node.get(step)
-    if isinstance(node, Sequence) and isinstance(step, int) and step < len(node):
-        return node[step]
-    return None
+def _rows(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every row of every record, as far as the document has the right shape; what has not is told of later."""
+    records = document.get("records")
+    for record in records.values() if isinstance(records, Mapping) else ():
+        rows = record.get("fields") if isinstance(record, Mapping) else None
+        yield from (row for row in (rows if isinstance(rows, list) else ()) if isinstance(row, dict))
 
 
 def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -284,7 +280,7 @@ def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
         old = merged.get(key)
         if isinstance(old, dict) and isinstance(value, Mapping) and key != "choices":
             merged[key] = _lay_over(old, value)
-        elif key == "fields" and isinstance(old, list) and isinstance(value, list):
+        elif key == "fields" and isinstance(old, list) and _is_rows(value):
             rows = {row.get("name"): row for row in old}
             for row in value:
                 rows[row.get("name")] = {**rows.get(row.get("name"), {}), **row}
@@ -292,6 +288,10 @@ def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
         else:
             merged[key] = _copy(value)
     return merged
+
+
+def _is_rows(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(row, Mapping) for row in value)
 
 
 def _copy(value: Any) -> Any:

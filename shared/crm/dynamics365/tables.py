@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.domain.errors import ConfigurationError
-from shared.domain.mapping import CrmMapping, describe_mistakes
+from shared.domain.mapping import CrmMapping
+from shared.domain.mapping_mistakes import describe_mistakes
 from shared.domain.record import RecordKind
 
 
@@ -83,8 +84,8 @@ def read_tables(mapping: CrmMapping) -> Tables:
     try:
         tables = Tables.model_validate(mapping.adapter)
     except ValidationError as problem:
-        mistakes = describe_mistakes(problem, dict(mapping.adapter))
-        raise _unusable(mistakes) from problem
+        mistakes = describe_mistakes(problem, mapping.adapter, mapping.lines, ("adapter",))
+        raise _unusable(mapping.source, mistakes) from problem
     sets = {"@contacts": tables.contacts, "@team": tables.team, "@solutions": tables.solutions}
     missing = [
         f"records.{kind} has {path}, but there is no adapter.{path[1:]}"
@@ -94,13 +95,13 @@ def read_tables(mapping: CrmMapping) -> Tables:
     ]
     missing += [f"there is no adapter.{kind}" for kind in mapping.records if tables.of(kind) is None]
     if missing:
-        raise _unusable("; ".join(missing))
+        raise _unusable(mapping.source, "; ".join(missing))
     return tables
 
 
-def _unusable(mistakes: str) -> ConfigurationError:
+def _unusable(source: str, mistakes: str) -> ConfigurationError:
     return ConfigurationError(
-        f"The adapter part of the Dynamics 365 mapping cannot be used: {mistakes}",
+        f"The adapter part of the Dynamics 365 mapping in {source} cannot be used: {mistakes}",
         code="mapping",
         remedy="Mend the named entries and start again.",
         service="Dynamics 365",
