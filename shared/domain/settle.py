@@ -41,7 +41,10 @@ def settle(
     change: RecordChange,
     record_after: RecordAfter | None,
 ) -> Base:
-    """The base after ``planned`` was written. What is still to travel keeps its old one."""
+    """The base after ``planned`` was written. What is still to travel keeps its old one.
+
+    Where that leaves out a field, the base stands for no version: next time both sides are read.
+    """
     referral, record = views
     there = view_referral(referral_after, mapping).values if referral_after else {}
     here: dict[str, Any] = {}
@@ -55,11 +58,14 @@ def settle(
         for name, agreed in planned.fields.items()
     }
     name = mapping.field("name").crm if mapping.has("name") else ""
+    is_whole = planned.kept <= fields.keys()
+    etag = referral_after.etag if referral_after else versions.etag
+    version = record_after.version if record_after else versions.record
     return Base(
         fields=fields,
         stages=planned.stages,
-        etag=referral_after.etag if referral_after else versions.etag,
-        record_version=record_after.version if record_after else versions.record,
+        etag=etag if is_whole else None,
+        record_version=version if is_whole else None,
         referral_updated_at=referral_after.updated_at if referral_after else referral.updated_at,
         record_modified_at=(record_after.modified_at if record_after else None) or record.modified_at,
         audit=str(change.values.get(mapping.columns.audit, record.audit) or ""),
@@ -72,7 +78,8 @@ def settle(
 def agreed_as_they_are(referral: Referral, record: Record, mapping: RecordMapping, rules: Rules) -> Base:
     """The base right after one side was made from the other: they agree in all that they now hold.
 
-    What shows the referral in the CRM is left out where it is not there yet, so that the next plan writes it.
+    What shows the referral in the CRM is left out where it is not there yet, so that the next plan writes it. The base
+    stands for no version then: presumed from it, neither side would have that field to write.
     """
     there, here = view_referral(referral, mapping), view_record(record, mapping)
     fields = {
@@ -82,11 +89,12 @@ def agreed_as_they_are(referral: Referral, record: Record, mapping: RecordMappin
         and row.name in here.values
         and (row.to_partner_center is not Travels.NEVER or there.values[row.name] == here.values[row.name])
     }
+    is_whole = len(fields) == len(there.values.keys() & here.values.keys())
     return Base(
         fields=fields,
         stages=plan(there, here, None, mapping, rules).stages,
-        etag=referral.etag,
-        record_version=record.version,
+        etag=referral.etag if is_whole else None,
+        record_version=record.version if is_whole else None,
         referral_updated_at=referral.updated_at,
         record_modified_at=record.modified_at,
         audit=here.audit,

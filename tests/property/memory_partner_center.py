@@ -6,10 +6,11 @@ import copy
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shared.domain.errors import NotFound, Rejected, VersionConflict
+from shared.domain.errors import ConnectorError, NotFound, Rejected, VersionConflict
 from shared.domain.patch import PatchOperation
 
 SUBSTATUSES = {
@@ -21,11 +22,23 @@ MAY_BECOME = {"New": {"New", "Active", "Closed"}, "Active": {"Active", "Closed"}
 OURS = "7d23e5ca-19dc-4eaa-aac8-5e6b559f0d1d"
 
 
+@dataclass(frozen=True)
+class _Fault:
+    operation: str
+    error: ConnectorError
+    after_commit: bool
+
+
 class MemoryPartnerCenter:
-    """``calls`` counts remote calls; ``edit`` and ``add`` are a person's work in the portal and not counted."""
+    """``calls`` counts remote calls; ``edit`` and ``add`` are a person's work in the portal and not counted.
+
+    ``fail_next`` is bad luck; ``on_next`` is somebody else's work just before the next call is served.
+    """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self.calls: Counter[str] = Counter()
+        self._faults: list[_Fault] = []
+        self._meanwhile: list[tuple[str, Callable[[], object]]] = []
         self._clock = clock
         self._documents: dict[str, dict[str, Any]] = {}
         self._version = 0
@@ -48,6 +61,13 @@ class MemoryPartnerCenter:
         self._touch(document)
         return True
 
+    def fail_next(self, error: ConnectorError, *, operation: str = "", after_commit: bool = False) -> None:
+        """The next call (of ``operation``, if given) raises ``error``, with or without having done its work."""
+        self._faults.append(_Fault(operation, error, after_commit))
+
+    def on_next(self, operation: str, happening: Callable[[], object]) -> None:
+        self._meanwhile.append((operation, happening))
+
     def peek(self, referral_id: str) -> dict[str, Any]:
         return copy.deepcopy(self._documents[referral_id])
 
@@ -55,13 +75,13 @@ class MemoryPartnerCenter:
         return tuple(self._documents)
 
     def get(self, referral_id: str) -> dict[str, Any]:
-        self.calls["get"] += 1
+        _raise(self._begin("get"))
         if referral_id not in self._documents:
             raise NotFound(f"There is no referral {referral_id}")
         return self.peek(referral_id)
 
     def patch(self, referral_id: str, operations: Sequence[PatchOperation], etag: str | None) -> dict[str, Any]:
-        self.calls["patch"] += 1
+        lost = self._begin("patch")
         old = self._documents[referral_id]
         if etag is not None and etag != old["eTag"]:
             raise VersionConflict(f"Referral {referral_id} changed since it was read")
@@ -72,22 +92,25 @@ class MemoryPartnerCenter:
             raise Rejected(f"Referral {referral_id} may not be changed like this", code="invalidRequest")
         self._documents[referral_id] = document
         self._touch(document)
+        _raise(lost)
         return self.peek(referral_id)
 
     def create(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        self.calls["create"] += 1
+        lost = self._begin("create")
         made = copy.deepcopy(dict(document))
         invited = any(target.get("id") == "msft" for target in made.get("target", ()))
         made["organizationId"] = "msft" if invited else OURS
         made |= {"status": "New", "substatus": "Pending"} if invited else {"status": "Active", "substatus": "Accepted"}
-        return self.peek(self.add(made))
+        created = self.add(made)
+        _raise(lost)
+        return self.peek(created)
 
     def of_engagement(self, engagement_id: str) -> list[dict[str, Any]]:
-        self.calls["list"] += 1
+        _raise(self._begin("list"))
         return [self.peek(one["id"]) for one in self._documents.values() if one["engagementId"] == engagement_id]
 
     def created_for(self, external_reference: str, since: datetime) -> list[dict[str, Any]]:
-        self.calls["list"] += 1
+        _raise(self._begin("list"))
         return [
             self.peek(one["id"])
             for one in self._documents.values()
@@ -96,12 +119,26 @@ class MemoryPartnerCenter:
         ]
 
     def updated_since(self, since: datetime) -> Iterator[list[dict[str, Any]]]:
-        self.calls["list"] += 1
+        _raise(self._begin("list"))
         yield [
             self.peek(one["id"])
             for one in sorted(self._documents.values(), key=lambda one: str(one["updatedDateTime"]))
             if datetime.fromisoformat(one["updatedDateTime"]) >= since
         ]
+
+    def _begin(self, operation: str) -> ConnectorError | None:
+        """Counts the call and raises what was ordered; an error that is due after the work is returned."""
+        self.calls[operation] += 1
+        for waiting in [one for one in self._meanwhile if one[0] == operation]:
+            self._meanwhile.remove(waiting)
+            waiting[1]()
+        due = next((fault for fault in self._faults if fault.operation in ("", operation)), None)
+        if due is None:
+            return None
+        self._faults.remove(due)
+        if due.after_commit:
+            return due.error
+        raise due.error
 
     def _touch(self, document: dict[str, Any]) -> None:
         self._version += 1
@@ -117,6 +154,11 @@ class MemoryPartnerCenter:
             and new["substatus"] in SUBSTATUSES[new["status"]]
             and not withdrawn
         )
+
+
+def _raise(error: ConnectorError | None) -> None:
+    if error is not None:
+        raise error
 
 
 def _set(document: dict[str, Any], steps: list[str], value: Any) -> None:
