@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+
+import pytest
+
+from sandbox.certificates import Certificates, make_certificates
+from sandbox.world import World
+from tests.end_to_end.scene import NO_TIMERS, Scene
+
+LONGEST_CALLBACK_DELAY_S = 0.6
+SceneMaker = Callable[[Mapping[str, str]], Scene]
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Made once: a key takes longer than a simulator."""
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def make_scene(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[SceneMaker]:
+    """Starts a world with the app and its webhook registered; stopped after the module."""
+    with ExitStack() as running:
+
+        def make(settings: Mapping[str, str]) -> Scene:
+            folder = tmp_path_factory.mktemp("world")
+            world = World(folder, settings={**NO_TIMERS, **settings}, certificates=certificates)
+            running.enter_context(world)
+            # Callbacks come when the write that caused them is over, and not two of one deal at once: one that finds
+            # the deal locked is put off for many seconds.
+            world.partner_center.deliveries.options.delay_s = LONGEST_CALLBACK_DELAY_S
+            world.partner_center.deliveries.options.shuffle = True
+            world.start_app()
+            world.register_webhook()
+            scene = Scene(world)
+            running.callback(scene.close)
+            return scene
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def scene(make_scene: SceneMaker) -> Scene:
+    """The module's one world, with the sandbox's own settings."""
+    return make_scene({})

@@ -1,0 +1,263 @@
+"""One world with the app running in it, as tests look at it: people act on either side, and everything comes to rest.
+
+The app's own timers never fire here; :meth:`Scene.settle` runs them by hand, so that every call is accounted for.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.queue import QueueServiceClient
+
+from sandbox.dataverse.seed import currency_id
+from sandbox.world import World
+from shared.state.audit import AuditLine, AuditLog
+from shared.state.connection import StorageConnection
+from shared.state.links import LinkStore
+from shared.state.queues import ALL_QUEUES
+from shared.state.runs import Run, RunHistory
+from shared.state.tables import Tables
+from tests.end_to_end.waiting import TIMEOUT_S, wait_for
+
+DOCUMENTS = Path(__file__).parents[2] / "sandbox" / "documents"
+NEVER_IN_A_TEST = "0 0 0 29 2 *"
+NO_TIMERS = {"CRM_POLL_SCHEDULE": NEVER_IN_A_TEST, "AUTO_HEAL_SCHEDULE": NEVER_IN_A_TEST}
+AUDIT = "msft_microsoftpartnercenterreferralsyncaudit"
+SYNC = "msft_microsoftpartnercenterreferralsync"
+REFERRAL_ID = "msft_microsoftpartnercenterreferralidentifier"
+VISIBLE = "msft_microsoftpartnercenterreferralvisible"
+HELP = "msft_microsoftpartnercenterhelp"
+MICROSOFT_CRM_ID = "msft_microsoftcrmidentifier"
+SOLUTION = "msft_microsoftpartnercentersolution"
+PROOF_OF_CONCEPT = 299600002
+ON_HOLD, IN_PROGRESS = 2, 1
+OPEN, WON, LOST = 0, 1, 2
+CANCELED, OUT_SOLD = 4, 5
+POLL = "GET /api/data/v9.2/opportunities"
+"""The call of one look at what changed in the CRM."""
+
+
+def new_document(name: str = "contoso-supply-chain", **changes: Any) -> dict[str, Any]:
+    """An incoming referral of the sandbox's own documents; ``changes`` by path with ``__`` between the steps."""
+    document = json.loads((DOCUMENTS / f"{name}.json").read_text(encoding="utf-8"))
+    for path, value in changes.items():
+        *steps, last = path.split("__")
+        holder = document
+        for step in steps:
+            holder = holder[step]
+        holder[last] = copy.deepcopy(value)
+    return dict(document)
+
+
+class Scene:
+    """The world, and what can be seen of it on both sides and in the app's own storage."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.crm = world.dataverse
+        self.people = world.partner_center.people
+        storage = world.settings()["AzureWebJobsStorage"]
+        self._tables = Tables(StorageConnection(storage))
+        self.links = LinkStore(self._tables)
+        self._audit = AuditLog(self._tables)
+        self._runs = RunHistory(self._tables)
+        self._queues = QueueServiceClient.from_connection_string(storage)
+
+    def close(self) -> None:
+        self._tables.close()
+        self._queues.close()
+
+    # Acts of people
+
+    def incoming(self, name: str = "contoso-supply-chain", **changes: Any) -> str:
+        """A referral that arrives from Microsoft; its id."""
+        return str(self.people.add_referral(new_document(name, **changes))["id"])
+
+    def taken_in(self, name: str = "contoso-supply-chain", **changes: Any) -> tuple[str, str]:
+        """A referral that arrived and has its opportunity, everything at rest; both ids."""
+        referral_id = self.incoming(name, **changes)
+        self.settle()
+        return referral_id, str(self.record_of(referral_id)["opportunityid"])
+
+    def accepted(self, name: str = "contoso-supply-chain", **changes: Any) -> tuple[str, str]:
+        """The same, and accepted on both sides."""
+        return self.taken_in(name, status="Active", substatus="Accepted", **changes)
+
+    def account(self, **values: Any) -> str:
+        address = {
+            "address1_line1": "5 Pine Street",
+            "address1_city": "Seattle",
+            "address1_postalcode": "98101",
+            "address1_country": "United States",
+        }
+        return self.crm.insert("account", {"name": "Northwind Traders", **address, **values})
+
+    def opportunity(
+        self,
+        values: Mapping[str, Any] | None = None,
+        *,
+        account: Mapping[str, Any] | None = None,
+        contact: bool = True,
+        solution: bool = True,
+    ) -> str:
+        """An opportunity that a seller wants to share: its account, contact and solution row with it; its id."""
+        account_id = self.account(**(account or {}))
+        body: dict[str, Any] = {
+            "name": "Northwind: data platform",
+            "customerid_account@odata.bind": f"/accounts({account_id})",
+            "estimatedvalue": 120000,
+            "transactioncurrencyid@odata.bind": f"/transactioncurrencies({currency_id('USD')})",
+            "estimatedclosedate": "2027-02-15",
+            "description": "They want to start small.",
+            SYNC: True,
+            **(values or {}),
+        }
+        if contact:
+            body["parentcontactid@odata.bind"] = f"/contacts({self.contact(account_id)})"
+        opportunity_id = self.crm.insert("opportunity", body)
+        if solution:
+            self.add_solution(opportunity_id)
+        return opportunity_id
+
+    def contact(self, account_id: str) -> str:
+        person = {"firstname": "Ada", "lastname": "Berg", "emailaddress1": "ada.berg@northwind.example"}
+        account = {"parentcustomerid_account@odata.bind": f"/accounts({account_id})"}
+        return self.crm.insert("contact", {**person, "telephone1": "+1 206 555 0100", **account})
+
+    def add_solution(self, opportunity_id: str, identifier: str = "SOL-34104-EBB") -> str:
+        row = {"msft_name": "Contoso Backup", "msft_solutionidentifier": identifier}
+        parent = {"msft_OpportunityId@odata.bind": f"/opportunities({opportunity_id})"}
+        return self.crm.insert(SOLUTION, {**row, **parent})
+
+    def edit_crm(self, record_id: str, **values: Any) -> None:
+        self.crm.edit("opportunity", record_id, values)
+
+    def edit_referral(self, referral_id: str, **changes: Any) -> None:
+        """``changes`` by path with ``__`` between the steps."""
+        self.people.edit_referral(
+            referral_id, {f"/{path.replace('__', '/')}": value for path, value in changes.items()}
+        )
+
+    # Both sides
+
+    def referral(self, referral_id: str) -> dict[str, Any]:
+        return self.world.partner_center.store.of_anyone(referral_id)
+
+    def stage_of(self, referral_id: str) -> str:
+        referral = self.referral(referral_id)
+        return f"{referral['status']}/{referral['substatus']}"
+
+    def records_of(self, referral_id: str) -> list[dict[str, Any]]:
+        return [row for row in self.crm.rows("opportunity") if row[REFERRAL_ID] == referral_id]
+
+    def record_of(self, referral_id: str) -> dict[str, Any]:
+        """The referral's one opportunity; the test fails if there are none or several."""
+        (row,) = self.records_of(referral_id)
+        return row
+
+    def record(self, record_id: str) -> dict[str, Any]:
+        return self.crm.row("opportunity", record_id)
+
+    def referrals_of(self, record_id: str) -> list[dict[str, Any]]:
+        """The partner's own referrals that carry this CRM id, oldest first."""
+        return [one for one in self.world.partner_center.store.all() if one["externalReferenceId"] == record_id]
+
+    def referral_of(self, record_id: str) -> dict[str, Any]:
+        (document,) = self.referrals_of(record_id)
+        return document
+
+    def microsofts(self, engagement_id: str) -> list[dict[str, Any]]:
+        """Microsoft's side of an engagement, once per invitation."""
+        return [
+            one
+            for one in self.world.partner_center.store.all()
+            if one["engagementId"] == engagement_id and one["organizationId"] == "msft"
+        ]
+
+    def audit(self, record_id: str) -> list[str]:
+        """The lines of the CRM's audit field, newest first, without their times."""
+        return [line.partition(" - ")[2] for line in (self.record(record_id)[AUDIT] or "").splitlines()]
+
+    # The app's own books
+
+    def runs_of(self, subject_id: str) -> list[Run]:
+        """Newest first."""
+        return [run for run in self._runs.recent(5000, 2) if run.subject_id.lower() == subject_id.lower()]
+
+    def audit_rows(self, referral_id: str) -> list[AuditLine]:
+        """The audit table's lines of the referral's link, newest first."""
+        link = self.links.find_by_referral(referral_id)
+        return self._audit.of_link(link.id if link else f"referral-{referral_id}")
+
+    def queue_lengths(self) -> dict[str, int]:
+        """By name, hidden messages included; without those that are empty."""
+        lengths = {}
+        for name in ALL_QUEUES:
+            with suppress(ResourceNotFoundError):
+                properties = self._queues.get_queue_client(name).get_queue_properties()
+                lengths[name] = properties.approximate_message_count or 0
+        return {name: length for name, length in lengths.items() if length}
+
+    # Coming to rest
+
+    def executed(self, function: str) -> int:
+        """How often the host has run ``function`` to its end."""
+        assert self.world.host is not None
+        return self.world.host.log.count(f"Executed '{function}' (")
+
+    def run_timer(self, function: str) -> None:
+        """One tick of a timer; returns when it is over."""
+        before = self.executed(function)
+        self.world.run_now(function)
+        wait_for(lambda: self.executed(function) > before, f"{function} runs")
+
+    def settle(self, timeout_s: float = TIMEOUT_S) -> None:
+        """Every event is delivered and worked off, and a look at the CRM finds nothing more to do."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self.wait_quiet(deadline - time.monotonic())
+            before = self.executed("crm_opportunity_to_partner_center")
+            self.run_timer("crm_to_partner_center")
+            self.wait_quiet(deadline - time.monotonic())
+            if self.executed("crm_opportunity_to_partner_center") == before:
+                return
+
+    def wait_quiet(self, timeout_s: float = TIMEOUT_S) -> None:
+        """No callback is under way, and no message is in a queue or being worked off."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            raised = len(self.world.partner_center.deliveries.log)
+            self._wait_delivered(deadline)
+            wait_for(lambda: not self.queue_lengths(), "empty queues", max(deadline - time.monotonic(), 0.1))
+            self._wait_delivered(deadline)
+            # An event raised meanwhile may have put a message where this had already looked.
+            if raised == len(self.world.partner_center.deliveries.log):
+                return
+
+    def _wait_delivered(self, deadline: float) -> None:
+        try:
+            self.world.partner_center.wait_idle(max(deadline - time.monotonic(), 0.1))
+        except TimeoutError as problem:
+            pytest.fail(f"{problem}; queues: {self.queue_lengths()}")
+
+    # Budgets
+
+    def forget_calls(self) -> None:
+        self.world.partner_center.control.forget_calls()
+        self.crm.control.forget_calls()
+
+    def calls(self) -> tuple[Counter[str], Counter[str]]:
+        """Calls to Partner Center and to the CRM by operation, without looks at what changed there."""
+        crm = self.crm.control.operations()
+        del crm[POLL]
+        partner_center = self.world.partner_center.control.operations()
+        return Counter({name: n for name, n in partner_center.items() if "/referrals" in name}), crm

@@ -1,0 +1,199 @@
+"""An opportunity that a seller shares becomes a referral, and Microsoft's too where help is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.scene import (
+    HELP,
+    MICROSOFT_CRM_ID,
+    PROOF_OF_CONCEPT,
+    REFERRAL_ID,
+    SYNC,
+    VISIBLE,
+    Scene,
+)
+
+LINK = "msft_microsoftpartnercenterreferrallink"
+
+
+def test_without_help_it_is_one_referral_of_the_partners_own(scene: Scene) -> None:
+    record_id = scene.opportunity()
+    scene.settle()
+    referral = scene.referral_of(record_id)
+    assert (referral["type"], scene.stage_of(referral["id"])) == ("Independent", "Active/Accepted")
+    assert scene.microsofts(referral["engagementId"]) == []
+    details = referral["details"]
+    assert (details["dealValue"], details["currency"]) == (120000, "USD")
+    assert (details["closingDateTime"], details["notes"]) == ("2027-02-15T00:00:00Z", "They want to start small.")
+    assert [row["id"] for row in details["requirements"]["solutions"]] == ["SOL-34104-EBB"]
+    customer = referral["customerProfile"]
+    assert (customer["name"], customer["address"]["country"]) == ("Northwind Traders", "US")
+    assert [one["email"] for one in customer["team"]] == ["ada.berg@northwind.example"]
+    assert [one["email"] for one in referral["team"]] == ["alex.kim@contoso.com"]
+
+
+def test_id_link_audit_and_check_mark_are_written_back(scene: Scene) -> None:
+    record_id = scene.opportunity()
+    scene.settle()
+    record, referral = scene.record(record_id), scene.referral_of(record_id)
+    assert record[REFERRAL_ID] == referral["id"]
+    assert record[LINK] == f"https://partner.microsoft.com/referrals/v2/inbox?id={referral['id']}"
+    assert record["name"] == "✔ Northwind: data platform"
+    assert referral["name"] == "Northwind: data platform"
+    assert scene.audit(record_id) == ["CRM to Partner Center Referral sync success."]
+
+
+def test_with_help_microsofts_side_is_created_in_the_same_engagement(scene: Scene) -> None:
+    record_id = scene.opportunity({HELP: PROOF_OF_CONCEPT})
+    scene.settle()
+    referral = scene.referral_of(record_id)
+    (theirs,) = scene.microsofts(referral["engagementId"])
+    assert (theirs["status"], theirs["inviteContext"]["assistanceRequestCode"]) == ("New", "ProofOfConceptOrDemo")
+    assert theirs["target"] == [{"type": "BusinessProfileLocation", "id": "msft"}]
+    assert theirs["customerProfile"]["team"][0]["email"] == "ada.berg@northwind.example"
+    assert referral["type"] == "Shared"
+    assert referral["consent"]["consentToShareReferralWithMicrosoftSellers"] is True
+    record = scene.record(record_id)
+    assert (record[REFERRAL_ID], record[HELP]) == (referral["id"], PROOF_OF_CONCEPT)
+    assert record[VISIBLE] is True
+
+
+def test_help_chosen_later_brings_microsoft_in_then(scene: Scene) -> None:
+    record_id = scene.opportunity()
+    scene.settle()
+    own = scene.referral_of(record_id)
+    assert scene.microsofts(own["engagementId"]) == []
+    scene.edit_crm(record_id, **{HELP: PROOF_OF_CONCEPT})
+    scene.settle()
+    (theirs,) = scene.microsofts(own["engagementId"])
+    assert theirs["inviteContext"]["assistanceRequestCode"] == "ProofOfConceptOrDemo"
+    assert scene.referral(own["id"])["type"] == "Shared"
+    assert scene.record(record_id)[VISIBLE] is True
+    scene.edit_crm(record_id, description="Once more.")
+    scene.settle()
+    assert len(scene.microsofts(own["engagementId"])) == 1
+
+
+def test_microsofts_acceptance_brings_its_crm_identifier(scene: Scene) -> None:
+    record_id = scene.opportunity({HELP: PROOF_OF_CONCEPT})
+    scene.settle()
+    assert scene.record(record_id)[MICROSOFT_CRM_ID] is None
+    scene.people.microsoft_accepts(scene.referral_of(record_id)["engagementId"], "7-3FGH2JKLMN")
+    scene.settle()
+    assert scene.record(record_id)[MICROSOFT_CRM_ID] == "7-3FGH2JKLMN"
+
+
+def test_the_related_event_alone_brings_microsofts_crm_identifier(scene: Scene) -> None:
+    record_id = scene.opportunity({HELP: PROOF_OF_CONCEPT})
+    scene.settle()
+    deliveries = scene.world.partner_center.deliveries
+    deliveries.options.drop = lambda event: not event.event_name.startswith("related-")
+    try:
+        scene.people.microsoft_accepts(scene.referral_of(record_id)["engagementId"], "7-ONLYRELATED")
+        scene.settle()
+    finally:
+        deliveries.options.drop = None
+    assert scene.record(record_id)[MICROSOFT_CRM_ID] == "7-ONLYRELATED"
+
+
+@pytest.mark.parametrize(
+    ("lacking", "changes", "named"),
+    [
+        ("the solution", {"solution": False}, ("Microsoft Partner Center Solutions",)),
+        ("the contact", {"contact": False, "values": {HELP: PROOF_OF_CONCEPT}}, ("Contact",)),
+        ("the country", {"account": {"address1_country": None}}, ("Account country or region",)),
+        (
+            "everything",
+            {
+                "solution": False,
+                "contact": False,
+                "account": {"address1_country": None, "address1_city": None},
+                "values": {"estimatedvalue": None, "estimatedclosedate": None, HELP: PROOF_OF_CONCEPT},
+            },
+            (
+                "Est. revenue",
+                "Est. close date",
+                "Account city",
+                "Account country or region",
+                "Contact",
+                "Microsoft Partner Center Solutions",
+            ),
+        ),
+    ],
+    ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "",
+)
+def test_what_is_missing_is_said_in_one_line_and_nothing_is_sent_until_it_is_there(
+    scene: Scene, lacking: str, changes: dict[str, Any], named: tuple[str, ...]
+) -> None:
+    record_id = scene.opportunity(**changes)
+    scene.forget_calls()
+    scene.settle()
+    (line,) = scene.audit(record_id)
+    assert all(f"{label}: " in line for label in named), line
+    assert "sync failed" in line
+    assert scene.record(record_id)["name"] == "❌ Northwind: data platform"
+    assert scene.calls()[0] == {}, "something was sent to Partner Center"
+    complete(scene, record_id, changes)
+    scene.settle()
+    assert scene.referral_of(record_id)["name"] == "Northwind: data platform"
+    assert scene.record(record_id)["name"] == "✔ Northwind: data platform"
+
+
+def complete(scene: Scene, record_id: str, lacking: dict[str, Any]) -> None:
+    """A seller fills in what the audit line asked for, and saves the opportunity."""
+    account_id = scene.record(record_id)["_customerid_value"]
+    if "account" in lacking:
+        scene.crm.edit("account", account_id, {"address1_country": "US", "address1_city": "Seattle"})
+    if lacking.get("solution") is False:
+        scene.add_solution(record_id)
+    values: dict[str, Any] = {"description": "Now complete."}
+    if lacking.get("contact") is False:
+        values["parentcontactid@odata.bind"] = f"/contacts({scene.contact(account_id)})"
+    if "estimatedvalue" in lacking.get("values", {}):
+        values |= {"estimatedvalue": 5, "estimatedclosedate": "2027-02-01"}
+    scene.edit_crm(record_id, **values)
+
+
+def test_a_country_that_is_none_is_refused_by_name(scene: Scene) -> None:
+    record_id = scene.opportunity(account={"address1_country": "Atlantis"})
+    scene.settle()
+    (line,) = scene.audit(record_id)
+    assert "Account country or region" in line
+    assert "Atlantis" in line
+    assert scene.referrals_of(record_id) == []
+
+
+def test_an_opportunity_that_is_not_to_be_synced_stays_at_home(scene: Scene) -> None:
+    record_id = scene.opportunity({SYNC: False})
+    scene.settle()
+    assert scene.referrals_of(record_id) == []
+    assert scene.audit(record_id) == []
+    scene.edit_crm(record_id, **{SYNC: True})
+    scene.settle()
+    assert scene.referral_of(record_id)
+
+
+def test_an_opportunity_on_hold_is_shared_once_it_leaves_the_stage(scene: Scene) -> None:
+    record_id = scene.opportunity({"statuscode": 2})
+    scene.settle()
+    assert scene.referrals_of(record_id) == []
+    scene.edit_crm(record_id, statuscode=1)
+    scene.settle()
+    assert scene.referral_of(record_id)
+
+
+def test_a_shared_opportunity_is_edited_and_won_like_any_other(scene: Scene) -> None:
+    record_id = scene.opportunity()
+    scene.settle()
+    referral_id = scene.referral_of(record_id)["id"]
+    scene.edit_crm(record_id, estimatedvalue=130000)
+    scene.edit_referral(referral_id, details__notes="Microsoft helps.")
+    scene.settle()
+    assert scene.referral(referral_id)["details"]["dealValue"] == 130000
+    assert scene.record(record_id)["description"] == "Microsoft helps."
+    scene.crm.win(record_id)
+    scene.settle()
+    assert scene.stage_of(referral_id) == "Closed/Won"
