@@ -12,6 +12,7 @@ from shared.history.parts import (
     clock_time,
     colour,
     counted,
+    deal_link,
     definitions,
     duration,
     flow,
@@ -19,7 +20,16 @@ from shared.history.parts import (
     resubmit_command,
     unfolding,
 )
-from shared.history.reading import MOST_AUDIT_LINES, TIMER, Deal, History, referral_address, sync_now
+from shared.history.reading import (
+    MOST_AUDIT_LINES,
+    TIMER,
+    Deal,
+    Filters,
+    History,
+    referral_address,
+    resubmission,
+    sync_now,
+)
 from shared.state.audit import AuditLine
 from shared.state.runs import Run
 
@@ -37,14 +47,15 @@ _INTENTS = {
 
 
 def deal_sections(history: History, deal: Deal, app_address: str) -> list[Html]:
-    sections = [_run(history.run)] if history.run else []
+    sections = [_run(history.run, history.filters, app_address)] if history.run else []
     if history.run is None or history.run.kind != TIMER:
         sections.append(_link(deal, app_address))
     sections.append(_audit(deal, of_event=history.run is not None))
     return sections
 
 
-def _run(run: Run) -> Html:
+def _run(run: Run, filters: Filters, app_address: str) -> Html:
+    body = resubmission(run)
     return tag(
         "section",
         tag("h2", "Outcome ", badge(run.status.value)),
@@ -53,11 +64,12 @@ def _run(run: Run) -> Html:
             {
                 "Started": clock_time(run.started),
                 "Duration": duration(run.duration_ms),
-                "About": joined([run.kind, " ", tag("code", run.subject_id)]),
+                "About": deal_link(run.kind, run.subject_id, filters),
                 "Run id": tag("code", run.id),
                 "Correlation id": tag("code", run.correlation_id) if run.correlation_id else "",
             }
         ),
+        unfolding("Resubmit", resubmit_command(app_address, body)) if body else "",
         class_="card",
     )
 
@@ -166,17 +178,19 @@ def _conflicts(conflicts: tuple[Mapping[str, Any], ...]) -> Html:
     return tag(
         "table",
         tag("caption", "Changed on both sides"),
-        tag("thead", tag("tr", *(tag("th", head, scope="col") for head in heads))),
-        tag("tbody", *(_row(heads, row) for row in rows)),
+        tag("thead", tag("tr", *(tag("th", head, scope="col", role="columnheader") for head in heads), role="row")),
+        tag("tbody", *(_row(heads, row) for row in rows), role="rowgroup"),
+        role="table",  # see the table of runs
         class_="conflicts cards",
     )
 
 
 def _row(heads: tuple[str, ...], cells: tuple[str, ...]) -> Html:
-    return tag(
-        "tr",
-        *(tag("td", tag("div", cell, dir="auto"), data_label=head) for head, cell in zip(heads, cells, strict=True)),
+    shown = (
+        tag("td", tag("div", cell, dir="auto"), data_label=head, role="cell")
+        for head, cell in zip(heads, cells, strict=True)
     )
+    return tag("tr", *shown, role="row")
 
 
 def _value(value: Any) -> str:

@@ -36,7 +36,7 @@ def history_document(history: History) -> Document:
     return {
         **document,
         "runs": [_run(run) for run in history.runs],
-        "more_runs": history.is_cut or history.is_sampled,
+        "more_runs": history.is_cut,
     }
 
 

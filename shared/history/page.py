@@ -227,10 +227,10 @@ def _extent(history: History) -> str:
 
 def _more(history: History) -> Html:
     filters = history.filters
-    if history.is_cut and filters.limit < MOST_LIMIT:
-        return tag("p", tag("a", f"Show up to {MOST_LIMIT:,}", href=address(replace(filters, limit=MOST_LIMIT))))
     if history.is_sampled and history.deal:
         return tag("p", f"Looked for among the newest {MOST_RUNS_READ:,} runs only.", class_="note")
+    if history.is_cut and filters.limit < MOST_LIMIT:
+        return tag("p", tag("a", f"Show up to {MOST_LIMIT:,}", href=address(replace(filters, limit=MOST_LIMIT))))
     return joined([])
 
 

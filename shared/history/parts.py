@@ -99,7 +99,7 @@ def long_text(text: str) -> Html:
     beginning = text[:LONG_TEXT_CHARS].rsplit(" ", 1)[0]
     return tag(
         "details",
-        tag("summary", tag("span", f"{beginning}…", dir="auto"), class_="text"),
+        tag("summary", tag("span", f"{beginning}…", dir="auto"), tag("b", "Show less"), class_="text"),
         tag("p", text, class_="text", dir="auto"),
         class_="long",
     )

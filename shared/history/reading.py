@@ -107,7 +107,8 @@ class History:
     """``runs`` are newest first. With ``deal`` they are that deal's; with ``run`` too, they and the deal's audit are
     what one event set off. Without, there is an ``overview``.
 
-    ``is_cut`` tells that there are more runs than are shown, ``is_sampled`` that only the newest were looked at.
+    ``is_cut`` tells that there are, or may be, more runs than are shown; ``is_sampled`` that only the newest were
+    counted and searched.
     """
 
     read_at: datetime
@@ -128,12 +129,13 @@ def read_history(
     params: Mapping[str, str],
     *,
     clock: Clock = utc_now,
+    most_runs: int = MOST_RUNS_READ,
 ) -> History:
     """Raises ``Rejected`` for a bad parameter, ``NotFound`` for a run there is not, ``RetryLater`` without storage."""
     filters = read_filters(params)
-    recent = runs.recent(MOST_RUNS_READ + 1, filters.days)
-    is_sampled, recent = len(recent) > MOST_RUNS_READ, recent[:MOST_RUNS_READ]
-    run, deal = None, None
+    recent = runs.recent(most_runs + 1, filters.days)
+    is_sampled, recent = len(recent) > most_runs, recent[:most_runs]
+    run, deal, missed_some = None, None, is_sampled
     if filters.run:
         run = _run(runs, filters.run)
         deal = _of_event(_deal(audit, links, run.kind, run.subject_id), run.correlation_id)
@@ -142,7 +144,7 @@ def read_history(
         deal = _deal(audit, links, "", filters.deal)
         found = _runs_of(deal, recent)
     elif filters.status is not None and is_sampled:  # what is asked for may be older than the sample
-        found = runs.recent(filters.limit + 1, filters.days, filters.status)
+        found, missed_some = runs.recent(filters.limit + 1, filters.days, filters.status), False
     else:
         found = recent
     if filters.status is not None:
@@ -151,7 +153,7 @@ def read_history(
         read_at=clock(),
         filters=filters,
         runs=tuple(found[: filters.limit]),
-        is_cut=len(found) > filters.limit,
+        is_cut=missed_some or len(found) > filters.limit,
         is_sampled=is_sampled,
         overview=_overview(recent, sender) if deal is None else None,
         deal=deal,
