@@ -17,4 +17,4 @@ def auto_heal(timer: func.TimerRequest) -> None:
     from shared.sync.ticks import tick
 
     app = connector()
-    tick(app.desk.journal, "auto_heal", "referral", lambda: heal(app.watch))
+    tick(app.desk, "auto_heal", "referral", lambda: heal(app.watch), can_wait=True)

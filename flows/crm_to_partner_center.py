@@ -20,4 +20,4 @@ def crm_to_partner_center(timer: func.TimerRequest) -> None:
 
     app = connector()
     for kind in app.record_kinds:
-        tick(app.desk.journal, "crm_to_partner_center", kind.value, partial(poll_crm, app.watch, kind))
+        tick(app.desk, "crm_to_partner_center", kind.value, partial(poll_crm, app.watch, kind))

@@ -23,6 +23,7 @@ from shared.partner_center.registration import WebhookRegistration
 from shared.partner_center.tokens import FileTokenStore, KeyVaultTokenStore, RefreshTokenStore
 from shared.settings import Settings, load_settings
 from shared.state.audit import AuditLog
+from shared.state.call_budget import CallBudget
 from shared.state.clock import utc_now
 from shared.state.connection import storage_connection
 from shared.state.cursors import CursorStore
@@ -58,6 +59,7 @@ class Connector:
     audit: AuditLog
     runs: RunHistory
     sender: QueueSender
+    budget: CallBudget
 
     @property
     def record_kinds(self) -> tuple[RecordKind, ...]:
@@ -103,6 +105,7 @@ def build_connector(settings: Settings) -> Connector:
         allow_loopback_http=(settings.public_url or "").startswith("http://"),
     )
     audit, runs = AuditLog(tables), RunHistory(tables)
+    budget = CallBudget(tables, _daily_limits(settings, crm))
     sides = Sides(
         referrals=referrals,
         crm=crm,
@@ -125,12 +128,18 @@ def build_connector(settings: Settings) -> Connector:
         registration=registration,
         sides=sides,
         watch=Watch(referrals, crm, links, CursorStore(tables), sender, utc_now, new_correlation_id),
-        desk=Desk(sender, Journal(audit, runs), link_of, utc_now, timedelta(hours=settings.retry_for_hours)),
+        desk=Desk(sender, Journal(audit, runs), link_of, budget, utc_now, timedelta(hours=settings.retry_for_hours)),
+        budget=budget,
         links=links,
         audit=audit,
         runs=runs,
         sender=sender,
     )
+
+
+def _daily_limits(settings: Settings, crm: CrmPort) -> dict[str, int]:
+    limits = {SERVICE: settings.partner_center_daily_call_budget, crm.name: settings.crm_daily_call_budget}
+    return {service: limit for service, limit in limits.items() if limit}
 
 
 def _rules(settings: Settings, crm: CrmPort) -> Rules:

@@ -129,6 +129,7 @@ def work_off_failure(desk: Desk, sides: Sides, function: str, queue: str, body: 
                 outcome = error  # the record refuses even the news; the run history has it
         duration_ms = round((time.perf_counter() - began_s) * 1000)
         link = outcome.link if isinstance(outcome, Outcome) else None
+        desk.budget.add(calls.by_service())
         desk.journal.write(Work(function, envelope, started, duration_ms, calls), outcome, link)
     finally:
         correlation_id.reset(token)

@@ -8,25 +8,35 @@ from collections.abc import Callable
 from shared.call_count import counting_calls
 from shared.correlation import correlation_id, new_correlation_id
 from shared.domain.errors import ConnectorError, RetryLater
-from shared.state.clock import utc_now
 from shared.state.envelope import Envelope
-from shared.sync.journal import Journal, Work
+from shared.sync.journal import Work
 from shared.sync.outcome import Outcome, Result
+from shared.sync.work import Desk
 
 
-def tick(journal: Journal, function: str, subject: str, look: Callable[[], int]) -> None:
-    """``look`` has run once; what it could not do, the next tick does, because its cursor has not moved."""
-    started, began_s = utc_now(), time.perf_counter()
+def tick(desk: Desk, function: str, subject: str, look: Callable[[], int], *, can_wait: bool = False) -> None:
+    """``look`` has run once; what it could not do, the next tick does, because its cursor has not moved.
+
+    What ``can_wait`` does so, for the rest of the day, once a call budget is nearly spent.
+    """
+    started, began_s = desk.clock(), time.perf_counter()
     token = correlation_id.set("")
     envelope = Envelope("timer", subject, started, new_correlation_id())
     try:
         with counting_calls() as calls:
-            outcome = _look(look)
+            outcome = _waits(desk.budget.tight() if can_wait else ()) or _look(look)
+        desk.budget.add(calls.by_service())
         if outcome is not None:
             duration_ms = round((time.perf_counter() - began_s) * 1000)
-            journal.write(Work(function, envelope, started, duration_ms, calls), outcome, None)
+            desk.journal.write(Work(function, envelope, started, duration_ms, calls), outcome, None)
     finally:
         correlation_id.reset(token)
+
+
+def _waits(tight: tuple[str, ...]) -> Outcome | None:
+    if not tight:
+        return None
+    return Outcome(Result.WAITING, f"Today's call budget of {', '.join(tight)} is nearly spent; this waits.")
 
 
 def _look(look: Callable[[], int]) -> Outcome | ConnectorError | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -31,6 +31,13 @@ class Sender(Protocol):
     def send(self, queue: str, envelope: Envelope, delay_s: float = 0) -> None: ...
 
 
+class Budget(Protocol):
+    """Counts the calls that work costs against what a day may cost."""
+
+    def add(self, calls: Mapping[str, int]) -> None: ...
+    def tight(self) -> tuple[str, ...]: ...
+
+
 @dataclass(frozen=True)
 class Desk:
     """What working off a message needs besides the work itself. ``find_link`` is for the books only."""
@@ -38,6 +45,7 @@ class Desk:
     sender: Sender
     journal: Journal
     find_link: Callable[[Envelope], Link | None]
+    budget: Budget
     clock: Clock
     retry_for: timedelta
 
@@ -62,6 +70,7 @@ def work_off(
                 outcome = _dispose(desk, queue, envelope, outcome)
         duration_ms = round((time.perf_counter() - began_s) * 1000)
         link = outcome.link if isinstance(outcome, Outcome) else _link(desk, envelope)
+        desk.budget.add(calls.by_service())
         desk.journal.write(Work(function, envelope, started, duration_ms, calls), outcome, link)
     finally:
         correlation_id.reset(token)
