@@ -18,7 +18,7 @@ from sandbox.partner_center import PartnerCenterSimulator
 from sandbox.serving import Server
 from shared.partner_center.answers import CORRELATION_HEADER, SERVICE, partner_center_error
 from shared.transport import Timeout, Transport
-from tests.partner_center.openssl import Authority, Issued
+from tests.partner_center.openssl import LEAF, Authority, Issued, access
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,48 @@ def certificate_host(certificates: Certificates, signers: Signers, trust_sandbox
     with Server(host.build, tls=certificates.server_context()) as server:
         host.url = server.url
         yield host
+
+
+@dataclass(frozen=True)
+class Served:
+    """``leaf`` was issued by ``issuing``, that by ``middle``, that by the root; each says where its issuer is."""
+
+    host: CertificateHost
+    leaf: Issued
+    issuing: Issued
+    middle: Issued
+
+    @property
+    def listed(self) -> str:
+        """The host as the setting would list it."""
+        return self.host.url.removeprefix("http://")
+
+
+@pytest.fixture(scope="session")
+def plain_host() -> Iterator[CertificateHost]:
+    """Over plain http, as issuers' certificates are served: who fetches one cannot check a certificate before."""
+    host = CertificateHost()
+    with Server(host.build) as server:
+        host.url = server.url
+        yield host
+
+
+@pytest.fixture(scope="session")
+def hierarchy(plain_host: CertificateHost, signers: Signers) -> Served:
+    url, authority = plain_host.url, signers.authority
+    middle = authority.intermediate("middle", signers.root, addresses=(f"{url}/aia/root.crt",))
+    issuing = authority.intermediate("issuing", middle, addresses=(f"{url}/aia/middle.crt",))
+    leaf = authority.leaf("served", issuing, extensions=LEAF + access(f"{url}/aia/issuing.crt"))
+    return Served(plain_host, leaf, issuing, middle)
+
+
+@pytest.fixture
+def served(hierarchy: Served) -> Served:
+    """All in place; each test may put something else there."""
+    host = hierarchy.host
+    host.files = {"/aia/issuing.crt": hierarchy.issuing.der, "/aia/middle.crt": hierarchy.middle.der}
+    host.statuses, host.asked = [], []
+    return hierarchy
 
 
 @pytest.fixture

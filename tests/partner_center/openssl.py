@@ -16,6 +16,13 @@ LEAF = (
     "extendedKeyUsage=serverAuth,clientAuth\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
     "subjectAltName=DNS:pcnotifications-dispatch.microsoft.com\n"
 )
+EC_KEY = ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+"""Made in no time; Microsoft's issuers have RSA keys."""
+
+
+def access(*addresses: str) -> str:
+    """The extension that says where the issuer's certificate is."""
+    return "authorityInfoAccess=" + ",".join(f"caIssuers;URI:{address}" for address in addresses) + "\n"
 
 
 def openssl(*arguments: str, stdin: bytes = b"") -> bytes:
@@ -37,6 +44,10 @@ class Issued:
     def der(self) -> bytes:
         return openssl("x509", "-in", str(self.certificate), "-outform", "DER")
 
+    def pkcs7(self, form: str) -> bytes:
+        """The certificate alone in PKCS #7, ``DER`` or ``PEM``: the .p7c files of RFC 5280."""
+        return openssl("crl2pkcs7", "-nocrl", "-certfile", str(self.certificate), "-outform", form)
+
     def sign(self, body: bytes) -> bytes:
         return openssl("dgst", "-sha256", "-sign", str(self.key), stdin=body)
 
@@ -50,8 +61,19 @@ class Authority:
     def root(self, name: str, subject: str = MICROSOFT) -> Issued:
         return self._issue(name, f"{subject}/CN={name}", _ROOT, None)
 
-    def intermediate(self, name: str, by: Issued, subject: str = MICROSOFT) -> Issued:
-        return self._issue(name, f"{subject}/CN={name}", _ISSUER, by)
+    def intermediate(
+        self, name: str, by: Issued, subject: str = MICROSOFT, *, addresses: tuple[str, ...] = (), common_name: str = ""
+    ) -> Issued:
+        extensions = _ISSUER + (access(*addresses) if addresses else "")
+        return self._issue(name, f"{subject}/CN={common_name or name}", extensions, by)
+
+    def cross_sign(self, name: str, other: Issued, by: Issued, *addresses: str) -> Issued:
+        """Another certificate for the name and key of ``other``, issued by ``by``."""
+        request = self._folder / f"{name}.csr"
+        openssl(
+            *("x509", "-x509toreq", "-in", str(other.certificate), "-signkey", str(other.key), "-out", str(request))
+        )
+        return self._sign(Issued(self._folder / f"{name}.pem", other.key), request, _ISSUER + access(*addresses), by)
 
     def leaf(
         self,
@@ -76,11 +98,17 @@ class Authority:
         key: tuple[str, ...] = ("rsa:2048",),
     ) -> Issued:
         issued = Issued(self._folder / f"{name}.pem", self._folder / f"{name}.key")
-        request, wanted = self._folder / f"{name}.csr", self._folder / f"{name}.ext"
-        wanted.write_text(extensions)
+        request = self._folder / f"{name}.csr"
         openssl(
             "req", "-new", "-newkey", *key, "-nodes", "-keyout", str(issued.key), "-out", str(request), "-subj", subject
         )
+        return self._sign(issued, request, extensions, by, valid)
+
+    def _sign(
+        self, issued: Issued, request: Path, extensions: str, by: Issued | None, valid: tuple[int, int] = (-1, 30)
+    ) -> Issued:
+        name, wanted = issued.certificate.stem, issued.certificate.with_suffix(".ext")
+        wanted.write_text(extensions)
         database = self._folder / f"{name}.db"
         database.touch()
         configuration = self._folder / f"{name}.cnf"
