@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from shared.domain.finding import Finding
 from shared.domain.mapping import FieldLimits
 from shared.domain.record import NewRecord, Record, RecordChange, RecordKind
 
@@ -100,6 +101,33 @@ class Prepared:
     owners: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class SolutionDetail:
+    """One row of *Microsoft Solution Details*, the list that sellers pick a deal's solutions from.
+
+    Blank parts are not known: what the CRM has stays. Two rows are one solution when ``key`` is equal.
+    """
+
+    id: str
+    name: str
+    type: str = ""
+    publisher: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.id.strip().casefold()
+
+
+@dataclass(frozen=True)
+class SavedDetails:
+    """How many rows were written or, without writing, would be; ``refused`` says by key why a row cannot be."""
+
+    created: int
+    updated: int
+    unchanged: int
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
 class CrmPort(Protocol):
     """Every method may raise :class:`~shared.domain.errors.ConnectorError`; none repeats a write by itself."""
 
@@ -141,4 +169,18 @@ class CrmPort(Protocol):
 
     def link_to(self, kind: RecordKind, record_id: str) -> str:
         """The address at which a person opens the record."""
+        ...
+
+    def diagnose(self) -> tuple[Finding, ...]:
+        """What of this CRM's set-up works, in at most three calls. What is wrong is found, not raised."""
+        ...
+
+    def save_solution_details(
+        self, rows: Sequence[SolutionDetail], *, dry_run: bool = False, progress: Callable[[int], None] | None = None
+    ) -> SavedDetails:
+        """Every row that the CRM can hold is there as given, whichever were before; rows not named stay.
+
+        ``dry_run`` writes nothing. ``progress`` is told how many rows were written so far. May be repeated after an
+        error: what was written already is unchanged then.
+        """
         ...

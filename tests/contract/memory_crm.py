@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,12 +17,16 @@ from shared.crm.port import (
     ChangePage,
     ContactCandidate,
     Prepared,
+    SavedDetails,
+    SolutionDetail,
     Written,
 )
 from shared.domain.errors import ConnectorError, NotFound, VersionConflict
+from shared.domain.finding import Condition, Finding
 from shared.domain.mapping import CrmMapping, RecordMapping
 from shared.domain.record import CrmStage, NewRecord, Record, RecordChange, RecordKind, StageChange
 from shared.domain.values import Person
+from tests.contract.memory_details import MemoryDetails
 from tests.contract.memory_rules import CURRENCIES, Rules, matches
 
 
@@ -89,6 +93,7 @@ class MemoryCrm:
         self._deleted: list[tuple[int, RecordKind, str]] = []
         self._accounts: dict[str, _Account] = {}
         self._faults: list[_Fault] = []
+        self.details = MemoryDetails()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -175,6 +180,20 @@ class MemoryCrm:
 
     def link_to(self, kind: RecordKind, record_id: str) -> str:
         return f"https://memory.example/{kind}/{record_id}"
+
+    def diagnose(self) -> tuple[Finding, ...]:
+        try:
+            self._count("diagnose")
+        except ConnectorError as error:
+            return (Finding(f"{self.name} sign-in", Condition.FAILED, error.message, error.remedy),)
+        return (Finding(f"{self.name} sign-in", Condition.OK, "It is in this process."),)
+
+    def save_solution_details(
+        self, rows: Sequence[SolutionDetail], *, dry_run: bool = False, progress: Callable[[int], None] | None = None
+    ) -> SavedDetails:
+        with self._lock:
+            self._count("save_solution_details")
+            return self.details.save(rows, dry_run=dry_run, progress=progress)
 
     def add_account(self, **values: Any) -> str:
         """A new account with these columns; its id."""

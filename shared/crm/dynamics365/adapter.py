@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from shared.answers import Response
 from shared.crm.dynamics365.batch import Part
 from shared.crm.dynamics365.delta import DeltaQuery
+from shared.crm.dynamics365.diagnosis import diagnose
 from shared.crm.dynamics365.errors import CURSOR_EXPIRED, RULES
 from shared.crm.dynamics365.layout import Layout, build_layout
 from shared.crm.dynamics365.lookups import (
@@ -25,12 +26,14 @@ from shared.crm.dynamics365.lookups import (
 )
 from shared.crm.dynamics365.metadata import Schema
 from shared.crm.dynamics365.paths import schema_query
+from shared.crm.dynamics365.solution_details import save_solution_details
 from shared.crm.dynamics365.tables import read_tables
 from shared.crm.dynamics365.values import UnknownOption, moment
 from shared.crm.dynamics365.web_api import SERVICE, WebApi
 from shared.crm.dynamics365.writes import Draft, draft_create, draft_update, needs_look_up
-from shared.crm.port import Capabilities, Catalogue, Change, ChangePage, Prepared, Written
+from shared.crm.port import Capabilities, Catalogue, Change, ChangePage, Prepared, SavedDetails, SolutionDetail, Written
 from shared.domain.errors import ConfigurationError, ConnectorError, NotFound, Rejected, VersionConflict
+from shared.domain.finding import Finding
 from shared.domain.mapping import CrmMapping
 from shared.domain.record import NewRecord, Record, RecordChange, RecordKind
 from shared.transport import Transport
@@ -159,6 +162,15 @@ class Dynamics365:
         query = {"appid": self._app_id} if self._app_id else {}
         query |= {"etn": definition.table if definition else kind.value, "pagetype": "entityrecord", "id": record_id}
         return f"{self._base_url}/main.aspx?{urlencode(query)}"
+
+    def diagnose(self) -> tuple[Finding, ...]:
+        return diagnose(self._api, self._mapping, self._tables, self._stage_names)
+
+    def save_solution_details(
+        self, rows: Sequence[SolutionDetail], *, dry_run: bool = False, progress: Callable[[int], None] | None = None
+    ) -> SavedDetails:
+        table = self._tables.solution_details
+        return save_solution_details(self._api, table, rows, dry_run=dry_run, progress=progress)
 
     def _draft_update(self, layout: Layout, record: Record, change: RecordChange) -> Draft:
         """One look-up first where rows beside the record's own are written, else no call."""

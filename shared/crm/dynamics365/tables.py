@@ -66,6 +66,15 @@ class SolutionsTable(_Table):
         return (self.id, self.name, self.quantity, self.price)
 
 
+class SolutionDetailsTable(_Table):
+    """*Microsoft Solution Details*; ``type`` and ``publisher`` are blank where the table has no such column."""
+
+    id: str
+    name: str
+    type: str = ""
+    publisher: str = ""
+
+
 class Tables(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -74,6 +83,7 @@ class Tables(BaseModel):
     contacts: PeopleTable | None = None
     team: PeopleTable | None = None
     solutions: SolutionsTable | None = None
+    solution_details: SolutionDetailsTable | None = None
 
     def of(self, kind: RecordKind) -> RecordTable | None:
         return self.opportunity if kind is RecordKind.OPPORTUNITY else None
