@@ -41,7 +41,7 @@ def bring_referral(sides: Sides, referral_id: str) -> Outcome:
     if sides.dry_run:
         return Outcome(Result.DRY_RUN, "Dry run: would create the record in the CRM.")
     with sides.links.lock(link_id_for_referral(referral_id), new=_link_for(sides, referral)) as locked:
-        return _referral_of(sides, locked, referral)
+        return _referral_of(sides, locked, _not_older(sides, locked, referral))
 
 
 def bring_related(sides: Sides, referral_id: str) -> Outcome:
@@ -82,7 +82,7 @@ def bring_record(sides: Sides, kind: RecordKind, record_id: str) -> Outcome:
     if sides.dry_run:
         return Outcome(Result.DRY_RUN, "Dry run: would create a referral in Partner Center.")
     with sides.links.lock(new.id, new=new) as locked:
-        return _record_of(sides, locked, kind, record_id, record)
+        return _record_of(sides, locked, kind, record_id, record if _is_untouched(locked.link) else None)
 
 
 def _referral_of(sides: Sides, locked: LockedLink, referral: Referral) -> Outcome:
@@ -111,6 +111,8 @@ def _record_of(
     if locked.link.referral_id is None:
         if reason := why_not_shared(view_record(record, sides.mapping(kind))):
             return Outcome(Result.IGNORED, reason, locked.link)
+        if sides.dry_run:
+            return Outcome(Result.DRY_RUN, "Dry run: would create a referral in Partner Center.", locked.link)
         return share(sides, locked, record)
     return reconcile(sides, locked, record=record)
 
@@ -143,7 +145,18 @@ def _adopt(sides: Sides, record: Record, referral_id: str) -> Outcome:
     with sides.links.lock(link.id if link else link_id_for_referral(referral_id), new=new) as locked:
         if locked.link.record_id is None:
             locked.save(replace(locked.link, record_id=record.id))
-        return reconcile(sides, locked, record=record)
+        if locked.link.record_id != record.id:
+            return Outcome(
+                Result.IGNORED,
+                f"The record names the referral of the record {locked.link.record_id}, which alone is synced with it. "
+                "If this one is a copy, clear its referral identifier, and it is shared as a deal of its own.",
+            )
+        return reconcile(sides, locked, record=record if _is_untouched(locked.link) else None)
+
+
+def _is_untouched(link: Link) -> bool:
+    """Nobody synced the deal yet, so what was read before the lock cannot be older than what is written down."""
+    return link.base is None and link.intent is None
 
 
 def _link_by_reference(sides: Sides, referral: Referral) -> Link | None:

@@ -92,6 +92,8 @@ def reconcile(
             continue
         if sides.dry_run:
             return _rehearsed(locked, planned)
+        if planned.closes_or_clears:
+            sides.brake.check(locked.link.id)
         try:
             return _apply(sides, locked, pair, planned, told)
         except VersionConflict:
@@ -203,8 +205,11 @@ def _with_reference(planned: Plan, pair: _Pair, locked: LockedLink) -> tuple[tup
 
 
 def _lacks_reference(pair: _Pair) -> bool:
+    """Whether the referral is to be told its record: not when it is closed, nor by a record that does not sync."""
     referral = pair.referral
-    return referral is not None and not referral.stage.is_closed and not referral.external_reference
+    if referral is None or referral.stage.is_closed or not pair.record_view.sync:
+        return False
+    return not referral.external_reference
 
 
 def _lines(planned: Plan, told: Told, mapping: RecordMapping) -> list[str]:
