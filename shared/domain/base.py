@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from shared.domain.errors import Rejected
@@ -28,7 +29,8 @@ class Base:
 
     ``etag`` and ``record_version`` are the versions it holds for: while they are current, a side need not be read.
     ``record_version`` is ``None`` when the CRM did not say. ``held`` are conflicts that wait for a person, as both
-    values were when the audit told of them.
+    values were when the audit told of them. ``present`` is what both sides hold at those versions in the fields whose
+    change is still to travel, beside the older values in ``fields`` that it is a change from.
     """
 
     fields: Mapping[str, Agreed]
@@ -41,6 +43,12 @@ class Base:
     name_in_crm: str = ""
     sync: bool = True
     held: Mapping[str, Any] = field(default_factory=dict)
+    present: Mapping[str, Agreed] = field(default_factory=dict)
+
+    @property
+    def holdings(self) -> Mapping[str, Agreed]:
+        """What each side holds at the versions of the base."""
+        return {**self.fields, **self.present}
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ def view_record(record: Record, mapping: RecordMapping) -> RecordView:
 def presume_referral(base: Base) -> ReferralView:
     """The referral as it was when last agreed; right as long as its ETag is still the base's."""
     return ReferralView(
-        values={name: agreed.partner_center for name, agreed in base.fields.items()},
+        values={name: agreed.partner_center for name, agreed in base.holdings.items()},
         stage=base.stages.referral,
         updated_at=base.referral_updated_at,
     )
@@ -110,7 +118,7 @@ def presume_referral(base: Base) -> ReferralView:
 def presume_record(base: Base) -> RecordView:
     """The record as it was when last agreed; right as long as its version is still the base's."""
     return RecordView(
-        values={name: agreed.crm for name, agreed in base.fields.items()},
+        values={name: agreed.crm for name, agreed in base.holdings.items()},
         stage=base.stages.record,
         modified_at=base.record_modified_at,
         audit=base.audit,
@@ -121,13 +129,10 @@ def presume_record(base: Base) -> RecordView:
 
 def dump_base(base: Base, mapping: RecordMapping) -> dict[str, Any]:
     """A JSON document; rows are written by their converters."""
-    converters = {row.name: row.convert for row in mapping.all_fields}
     return {
-        "fields": {
-            name: [converters[name].dump(agreed.partner_center), converters[name].dump(agreed.crm)]
-            for name, agreed in base.fields.items()
-            if name in converters
-        },
+        "rows": _signatures(mapping),
+        "fields": _dump_values(base.fields, mapping),
+        "present": _dump_values(base.present, mapping),
         "stages": [base.stages.referral.value, base.stages.record.value],
         "etag": base.etag,
         "record_version": base.record_version,
@@ -141,17 +146,19 @@ def dump_base(base: Base, mapping: RecordMapping) -> dict[str, Any]:
 
 
 def load_base(document: Mapping[str, Any], mapping: RecordMapping) -> Base:
-    """The base that :func:`dump_base` wrote, without rows that the mapping no longer has."""
-    converters = {row.name: row.convert for row in mapping.all_fields}
+    """The base that :func:`dump_base` wrote, without rows that the mapping no longer has, or has otherwise.
+
+    It stands for no version when the mapping changed since: what a new row names was not looked at then.
+    """
+    rows, stored = _signatures(mapping), document["rows"]
+    same = {name for name, signature in rows.items() if stored.get(name) == signature}
+    is_current = rows == stored
     return Base(
-        fields={
-            name: Agreed(converters[name].load(there), converters[name].load(here))
-            for name, (there, here) in document["fields"].items()
-            if name in converters
-        },
+        fields=_load_values(document["fields"], mapping, same),
+        present=_load_values(document["present"], mapping, same),
         stages=Stages(ReferralStage(document["stages"][0]), CrmStage(document["stages"][1])),
-        etag=document["etag"],
-        record_version=document["record_version"],
+        etag=document["etag"] if is_current else None,
+        record_version=document["record_version"] if is_current else None,
         referral_updated_at=datetime.fromisoformat(document["referral_updated_at"]),
         record_modified_at=datetime.fromisoformat(document["record_modified_at"]),
         audit=document["audit"],
@@ -159,6 +166,34 @@ def load_base(document: Mapping[str, Any], mapping: RecordMapping) -> Base:
         sync=document["sync"],
         held=document["held"],
     )
+
+
+def _signatures(mapping: RecordMapping) -> dict[str, str]:
+    """By row name, what a stored value depends on: where it was read, and by which converter."""
+    return {
+        row.name: sha256(
+            repr((row.partner_center, row.crm, row.converter, sorted(row.choices.items()))).encode()
+        ).hexdigest()[:8]
+        for row in mapping.all_fields
+    }
+
+
+def _dump_values(values: Mapping[str, Agreed], mapping: RecordMapping) -> dict[str, list[Any]]:
+    converters = {row.name: row.convert for row in mapping.all_fields}
+    return {
+        name: [converters[name].dump(agreed.partner_center), converters[name].dump(agreed.crm)]
+        for name, agreed in values.items()
+        if name in converters
+    }
+
+
+def _load_values(stored: Mapping[str, Any], mapping: RecordMapping, names: Container[str]) -> dict[str, Agreed]:
+    converters = {row.name: row.convert for row in mapping.all_fields}
+    return {
+        name: Agreed(converters[name].load(there), converters[name].load(here))
+        for name, (there, here) in stored.items()
+        if name in names
+    }
 
 
 LINK_PATH = "@link"

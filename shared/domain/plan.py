@@ -36,7 +36,8 @@ class Plan:
     ``fields`` and ``stages`` are the base once everything is written. ``sent`` and ``received`` name the fields that
     travel, by label, to and from Partner Center. ``waiting`` names fields whose change waits for the record to leave
     the on-hold stage or to be switched to sync; ``notes`` are sentences for the audit.
-    ``kept`` names the fields whose base stays as it was, because their change is still to travel.
+    ``kept`` names the fields whose base stays as it was, because their change is still to travel, and ``present`` has
+    what both sides hold in them once the plan is carried out.
     ``needs_referral`` says that a set travels, which can only be patched knowing the referral's present document.
     """
 
@@ -51,7 +52,17 @@ class Plan:
     waiting: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     kept: frozenset[str] = frozenset()
+    present: Mapping[str, Agreed] = field(default_factory=dict)
     needs_referral: bool = False
+
+    @property
+    def closes_or_clears(self) -> bool:
+        """Whether one side's deal is closed, or a field of it emptied, because of the other: what brakes count."""
+        closes = self.to_crm.stage is not None and self.to_crm.stage.stage.is_closed
+        sent = [operation for operations in self.to_partner_center for operation in operations]
+        closes = closes or any(operation.path == "/status" and operation.value == "Closed" for operation in sent)
+        emptied = [*self.to_crm.values.values(), *(operation.value for operation in sent)]
+        return closes or any(value is None or value in ("", (), []) for value in emptied)
 
     @property
     def is_empty(self) -> bool:
@@ -75,12 +86,12 @@ def plan(referral: ReferralView, record: RecordView, base: Base | None, mapping:
         notes.append(f"{_labels(pending)} changed in the CRM, but a closed referral cannot be changed.")
     final = {m.row.name: m.agreed for m in merged}
     kept = [m for m in merged if m.is_held or (m in pending and not referral.stage.is_closed)]
+    present = {}
+    for m in [*kept, *(m for m in pending if m not in kept)]:
+        here = m.crm if m in receiving else record.values[m.row.name]
+        present[m.row.name] = final[m.row.name] = Agreed(referral.values[m.row.name], here)
     for m in kept:
         _keep_base(final, m, base)
-    for m in pending:
-        if m not in kept:
-            here = m.crm if m in receiving else record.values[m.row.name]
-            final[m.row.name] = Agreed(referral.values[m.row.name], here)
     return Plan(
         to_partner_center=_patches(referral, record, sending, steps),
         to_crm=_record_change(receiving, stages, mapping, rules),
@@ -93,6 +104,7 @@ def plan(referral: ReferralView, record: RecordView, base: Base | None, mapping:
         waiting=tuple(m.row.label for m in pending) if not referral.stage.is_closed else (),
         notes=tuple(notes),
         kept=frozenset(m.row.name for m in kept),
+        present={m.row.name: present[m.row.name] for m in kept},
         needs_referral=referral.document is None and any(m.row.convert.is_set for m in sending),
     )
 

@@ -43,7 +43,7 @@ def settle(
 ) -> Base:
     """The base after ``planned`` was written. What is still to travel keeps its old one.
 
-    Where that leaves out a field, the base stands for no version: next time both sides are read.
+    While a move of the record waits, the base's stage is not the record's, so it stands for no version of it.
     """
     referral, record = views
     there = view_referral(referral_after, mapping).values if referral_after else {}
@@ -51,21 +51,22 @@ def settle(
     if record_after is not None:
         answered = {**change.values, **record_after.values}
         here = {row.name: row.convert.from_crm(answered[row.crm]) for row in mapping.all_fields if row.crm in answered}
-    fields = {
-        name: agreed
-        if name in planned.kept
-        else Agreed(there.get(name, agreed.partner_center), here.get(name, agreed.crm))
-        for name, agreed in planned.fields.items()
-    }
+
+    def as_answered(name: str, agreed: Agreed) -> Agreed:
+        return Agreed(there.get(name, agreed.partner_center), here.get(name, agreed.crm))
+
     name = mapping.field("name").crm if mapping.has("name") else ""
-    is_whole = planned.kept <= fields.keys()
-    etag = referral_after.etag if referral_after else versions.etag
     version = record_after.version if record_after else versions.record
+    stands = change.stage.stage if change.stage else record.stage
     return Base(
-        fields=fields,
+        fields={
+            name: agreed if name in planned.kept else as_answered(name, agreed)
+            for name, agreed in planned.fields.items()
+        },
+        present={name: as_answered(name, agreed) for name, agreed in planned.present.items()},
         stages=planned.stages,
-        etag=etag if is_whole else None,
-        record_version=version if is_whole else None,
+        etag=referral_after.etag if referral_after else versions.etag,
+        record_version=version if planned.stages.record is stands else None,
         referral_updated_at=referral_after.updated_at if referral_after else referral.updated_at,
         record_modified_at=(record_after.modified_at if record_after else None) or record.modified_at,
         audit=str(change.values.get(mapping.columns.audit, record.audit) or ""),
@@ -114,7 +115,7 @@ def presumed_record(kind: RecordKind, record_id: str, base: Base, mapping: Recor
         stage=base.stages.record,
         values={
             rows[name].crm: rows[name].convert.to_crm(agreed.crm)
-            for name, agreed in base.fields.items()
+            for name, agreed in base.holdings.items()
             if name in rows and agreed.crm is not None
         },
     )
