@@ -23,6 +23,7 @@ from shared.partner_center.registration import WebhookRegistration
 from shared.partner_center.tokens import FileTokenStore, KeyVaultTokenStore, RefreshTokenStore
 from shared.settings import Settings, load_settings
 from shared.state.audit import AuditLog
+from shared.state.brake import Brake
 from shared.state.call_budget import CallBudget
 from shared.state.clock import utc_now
 from shared.state.connection import storage_connection
@@ -113,6 +114,7 @@ def build_connector(settings: Settings) -> Connector:
         crm_mapping=mapping,
         rules=functools.cache(lambda: _rules(settings, crm)),
         clock=utc_now,
+        brake=Brake(tables, settings.brake_percent, lambda: sum(1 for _ in links.all())),
         dry_run=settings.dry_run,
         cosell_only=settings.sync_cosell_opportunities_only,
     )

@@ -79,6 +79,8 @@ def _forget_failure(sides: Sides, kind: str, subject_id: str) -> None:
     link = find_link(sides, kind, subject_id)
     if link is None or link.failure is None:
         return
+    if link.failure.code == "brake":
+        sides.brake.release()
     try:
         with sides.links.lock(link.id) as locked:
             locked.save(replace(locked.link, failure=None), release=True)

@@ -66,6 +66,16 @@ class LinksPort(Protocol):
         ...
 
 
+class BrakePort(Protocol):
+    """Stops when an improbable share of the deals would be closed or cleared."""
+
+    def check(self, link_id: str) -> None:
+        """Raises ``Rejected`` when this deal must wait for a person."""
+        ...
+
+    def release(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class Sides:
     """Everything that bringing one deal up to date touches. ``rules`` is read when first needed."""
@@ -76,6 +86,7 @@ class Sides:
     crm_mapping: CrmMapping
     rules: Callable[[], Rules]
     clock: Clock
+    brake: BrakePort
     dry_run: bool = False
     cosell_only: bool = True
 

@@ -28,6 +28,16 @@ def load_mapping(overlay: Mapping[str, Any] | None = None) -> CrmMapping:
     return build_mapping(tomllib.loads(MAPPING_FILE.read_text(encoding="utf-8")), overlay)
 
 
+class NoBrake:
+    """Lets every deal pass; the brake itself has tests of its own."""
+
+    def check(self, link_id: str) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
+
 class World:
     """``person`` edits are followed by ``step``: the sync of one referral or record, as a trigger would start it."""
 
@@ -50,7 +60,14 @@ class World:
         self.rules = Rules(settings.pop("display_check_mark", True), catalogue.limits, catalogue.currencies)
         self.links = MemoryLinks()
         self.sides = Sides(
-            self.partner_center, self.crm, self.links, self.mapping, lambda: self.rules, self._tick, **settings
+            self.partner_center,
+            self.crm,
+            self.links,
+            self.mapping,
+            lambda: self.rules,
+            self._tick,
+            settings.pop("brake", NoBrake()),
+            **settings,
         )
 
     def _tick(self) -> datetime:
