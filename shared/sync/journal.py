@@ -125,15 +125,19 @@ def _audit_line(work: Work, outcome: Outcome | ConnectorError, link: Link | None
 
 
 def _direction(done: Outcome | None) -> str:
-    if done is None:
+    if done is None or not (done.sent or done.received):
         return ""
     return "both" if done.sent and done.received else "to_partner_center" if done.sent else "to_crm"
+
+
+def _shown(conflict: Conflict, value: Any) -> str:
+    return "" if conflict.is_personal or value is None else str(value)
 
 
 def _conflict(conflict: Conflict) -> Mapping[str, Any]:
     return {
         "field": conflict.field,
-        "partner_center": "" if conflict.is_personal else str(conflict.partner_center),
-        "crm": "" if conflict.is_personal else str(conflict.crm),
+        "partner_center": _shown(conflict, conflict.partner_center),
+        "crm": _shown(conflict, conflict.crm),
         "winner": conflict.winner.value if conflict.winner else "a person decides",
     }

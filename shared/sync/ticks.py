@@ -46,4 +46,4 @@ def _look(look: Callable[[], int]) -> Outcome | ConnectorError | None:
         return RetryLater(error.message, code=error.code, remedy=error.remedy or "The next tick tries again.")
     except ConnectorError as error:
         return error
-    return Outcome(Result.SYNCED, f"{found} changes queued.") if found else None
+    return Outcome(Result.SYNCED, f"{found} change{'s' if found > 1 else ''} queued.") if found else None
