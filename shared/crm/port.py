@@ -58,6 +58,28 @@ class ChangePage:
 
 
 @dataclass(frozen=True)
+class SolutionChange:
+    """One solution row that changed. ``record_id`` is the opportunity it is under, ``None`` where there is none.
+
+    Of a deleted row the CRM may not know any more what it was under.
+    """
+
+    id: str
+    version: str | None = None
+    record_id: str | None = None
+    deleted: bool = False
+
+
+@dataclass(frozen=True)
+class SolutionChangePage:
+    """As :class:`ChangePage`."""
+
+    changes: tuple[SolutionChange, ...]
+    cursor: str | None
+    full: bool = False
+
+
+@dataclass(frozen=True)
 class Written:
     """After a write: the record's new version (``None`` where the CRM does not say) and time of change.
 
@@ -145,6 +167,13 @@ class CrmPort(Protocol):
 
     def changes(self, kind: RecordKind, cursor: str | None) -> Iterator[ChangePage]:
         """What changed since ``cursor`` (every record without one), page by page; the last page carries the cursor."""
+        ...
+
+    def solution_changes(self, cursor: str | None) -> Iterator[SolutionChangePage]:
+        """What changed among the solution rows under opportunities since ``cursor``, as :meth:`changes` tells it.
+
+        No pages at all, and no call, where the mapping has no table of solutions.
+        """
         ...
 
     def get(self, kind: RecordKind, record_id: str) -> Record:

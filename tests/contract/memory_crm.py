@@ -18,6 +18,7 @@ from shared.crm.port import (
     ContactCandidate,
     Prepared,
     SavedDetails,
+    SolutionChangePage,
     SolutionDetail,
     Written,
 )
@@ -28,6 +29,7 @@ from shared.domain.record import CrmStage, NewRecord, Record, RecordChange, Reco
 from shared.domain.values import Person
 from tests.contract.memory_details import MemoryDetails
 from tests.contract.memory_rules import CURRENCIES, Rules, matches
+from tests.contract.memory_solutions import MemorySolutions
 
 
 @dataclass
@@ -91,6 +93,7 @@ class MemoryCrm:
         self._last_id = self._version = self._oldest_cursor = 0
         self._rows: dict[str, _Row] = {}
         self._deleted: list[tuple[int, RecordKind, str]] = []
+        self.solutions = MemorySolutions(self._next_version, lambda: self._version, lambda: self._oldest_cursor)
         self._accounts: dict[str, _Account] = {}
         self._faults: list[_Fault] = []
         self.details = MemoryDetails()
@@ -118,6 +121,11 @@ class MemoryCrm:
                 self._count("changes")
             last = start + self.page_size >= len(found)
             yield ChangePage(tuple(found[start : start + self.page_size]), now if last else None, full)
+
+    def solution_changes(self, cursor: str | None) -> Iterator[SolutionChangePage]:
+        with self._lock:
+            pages = list(self.solutions.pages(cursor, self.page_size, lambda: self._count("solution_changes")))
+        yield from pages
 
     def get(self, kind: RecordKind, record_id: str) -> Record:
         with self._lock:
@@ -226,8 +234,8 @@ class MemoryCrm:
     def delete(self, record_id: str) -> None:
         with self._lock:
             row = self._rows.pop(record_id)
-            self._version += 1
-            self._deleted.append((self._version, row.kind, row.id))
+            self.solutions.replace(row.id, ())
+            self._deleted.append((self._next_version(), row.kind, row.id))
 
     def ids(self, kind: RecordKind = RecordKind.OPPORTUNITY) -> tuple[str, ...]:
         with self._lock:
@@ -241,8 +249,7 @@ class MemoryCrm:
     def expire_cursors(self) -> None:
         """Every cursor handed out so far is forgotten: the next read is a full one."""
         with self._lock:
-            self._version += 1
-            self._oldest_cursor = self._version
+            self._oldest_cursor = self._next_version()
 
     def fail_next(self, error: ConnectorError, *, operation: str = "", after_commit: bool = False) -> None:
         """The next call (of ``operation``, if given) raises ``error``, with or without having done its work."""
@@ -308,8 +315,13 @@ class MemoryCrm:
         self._rules.round_money(mapping, row.values)
         if stage:
             row.stage, row.stage_reason = stage.stage, self._rules.label(stage)
+        if "@solutions" in values:
+            self.solutions.replace(row.id, row.values["@solutions"])
+        row.version, row.modified_at = self._next_version(), self._clock()
+
+    def _next_version(self) -> int:
         self._version += 1
-        row.version, row.modified_at = self._version, self._clock()
+        return self._version
 
 
 def _account_column(mapping: RecordMapping, path: str) -> str | None:

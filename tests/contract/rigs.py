@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import requests
 
@@ -17,7 +17,7 @@ from shared.crm.dynamics365.errors import classifier
 from shared.crm.port import CrmPort
 from shared.domain.errors import RetryLater
 from shared.domain.mapping import CrmMapping
-from shared.domain.values import Person
+from shared.domain.values import Person, Solution
 from shared.transport import Timeout, Transport
 from tests.contract.deals import read_mapping
 from tests.contract.memory_crm import MemoryCrm
@@ -26,6 +26,7 @@ PAGE_SIZE = 3
 USER = Person("Alex", "Kim", "", "alex.kim@contoso.com")
 OTHER_USER = Person("Dana", "Reyes", "", "dana.reyes@contoso.com")
 NAME_LENGTH = 300
+SOLUTION = "msft_microsoftpartnercentersolution"
 
 
 class Rig(Protocol):
@@ -45,6 +46,14 @@ class Rig(Protocol):
         ...
 
     def delete(self, record_id: str) -> None: ...
+    def set_solutions(self, record_id: str, *solutions: Solution) -> None:
+        """A seller adds, edits and removes solution rows until these are under the record."""
+        ...
+
+    def solution_rows(self, record_id: str) -> tuple[str, ...]:
+        """Ids of the solution rows under the record, oldest first."""
+        ...
+
     def expire_cursors(self) -> None: ...
     def throttle_next(self, after_s: int) -> None: ...
     def refuse_next(self) -> None:
@@ -75,6 +84,12 @@ class MemoryRig:
 
     def delete(self, record_id: str) -> None:
         self.crm.delete(record_id)
+
+    def set_solutions(self, record_id: str, *solutions: Solution) -> None:
+        self.crm.edit(record_id, {"@solutions": solutions})
+
+    def solution_rows(self, record_id: str) -> tuple[str, ...]:
+        return self.crm.solutions.ids_under(record_id)
 
     def expire_cursors(self) -> None:
         self.crm.expire_cursors()
@@ -117,6 +132,30 @@ class Dynamics365Rig:
 
     def delete(self, record_id: str) -> None:
         self.simulator.delete("opportunity", record_id)
+
+    def set_solutions(self, record_id: str, *solutions: Solution) -> None:
+        left = {row["msft_solutionidentifier"]: row for row in self._solutions(record_id)}
+        for solution in solutions:
+            row = left.pop(solution.id, None)
+            body = {
+                "msft_name": solution.name,
+                "msft_solutionidentifier": solution.id,
+                "msft_quantity": solution.quantity,
+                "msft_price": solution.price,
+            }
+            if row is None:
+                parent = {"msft_OpportunityId@odata.bind": f"/opportunities({record_id})"}
+                self.simulator.insert(SOLUTION, {**body, **parent})
+            elif {**row, **body} != row:
+                self.simulator.edit(SOLUTION, row[f"{SOLUTION}id"], body)
+        for row in left.values():
+            self.simulator.delete(SOLUTION, row[f"{SOLUTION}id"])
+
+    def solution_rows(self, record_id: str) -> tuple[str, ...]:
+        return tuple(row[f"{SOLUTION}id"] for row in self._solutions(record_id))
+
+    def _solutions(self, record_id: str) -> list[dict[str, Any]]:
+        return [row for row in self.simulator.rows(SOLUTION) if row["_msft_opportunityid_value"] == record_id]
 
     def expire_cursors(self) -> None:
         self.simulator.expire_delta_tokens()

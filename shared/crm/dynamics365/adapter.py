@@ -11,9 +11,7 @@ from urllib.parse import urlencode
 
 from shared.answers import Response
 from shared.crm.dynamics365.batch import Part
-from shared.crm.dynamics365.delta import DeltaQuery
 from shared.crm.dynamics365.diagnosis import diagnose
-from shared.crm.dynamics365.errors import CURSOR_EXPIRED, RULES
 from shared.crm.dynamics365.layout import Layout, build_layout
 from shared.crm.dynamics365.lookups import (
     PreparingQuery,
@@ -28,11 +26,22 @@ from shared.crm.dynamics365.metadata import Schema
 from shared.crm.dynamics365.paths import schema_query
 from shared.crm.dynamics365.solution_details import save_solution_details
 from shared.crm.dynamics365.tables import read_tables
+from shared.crm.dynamics365.tracking import TrackedTable, solution_changes
 from shared.crm.dynamics365.values import UnknownOption, moment
 from shared.crm.dynamics365.web_api import SERVICE, WebApi
 from shared.crm.dynamics365.writes import Draft, draft_create, draft_update, needs_look_up
-from shared.crm.port import Capabilities, Catalogue, Change, ChangePage, Prepared, SavedDetails, SolutionDetail, Written
-from shared.domain.errors import ConfigurationError, ConnectorError, NotFound, Rejected, VersionConflict
+from shared.crm.port import (
+    Capabilities,
+    Catalogue,
+    Change,
+    ChangePage,
+    Prepared,
+    SavedDetails,
+    SolutionChangePage,
+    SolutionDetail,
+    Written,
+)
+from shared.domain.errors import ConfigurationError, NotFound, Rejected, VersionConflict
 from shared.domain.finding import Finding
 from shared.domain.mapping import CrmMapping
 from shared.domain.record import NewRecord, Record, RecordChange, RecordKind
@@ -87,28 +96,16 @@ class Dynamics365:
 
     def changes(self, kind: RecordKind, cursor: str | None) -> Iterator[ChangePage]:
         layout = self._layout(kind)
-        if not layout.table.tracks_changes:
-            rule = RULES["0x80072491"]
-            raise ConfigurationError(
-                f"The table {layout.table.name} of Dynamics 365 does not track changes",
-                code=rule.code,
-                remedy=rule.remedy,
-                service=SERVICE,
-            )
         columns = layout.mapping.columns
-        query = DeltaQuery(
-            layout.table.entity_set, (columns.sync, columns.referral_id, "modifiedon", "statecode"), self._page_size
-        )
-        start = query.resume_path(cursor) if cursor else None
-        if start is not None:
-            try:
-                yield from self._pages(layout, query, start, full=False)
-            except ConnectorError as problem:
-                if problem.code != CURSOR_EXPIRED:
-                    raise
-            else:
-                return
-        yield from self._pages(layout, query, query.first_path, full=True)
+        asked = (columns.sync, columns.referral_id, "modifiedon", "statecode")
+        tracked = TrackedTable(self._api, layout.table, asked, self._page_size)
+        for page, is_full in tracked.read(cursor, f"{kind}.changes"):
+            changed = [self._change(layout, row) for row in page.rows]
+            deleted = [Change(kind, row_id, deleted=True) for row_id in page.deleted_ids]
+            yield ChangePage((*changed, *deleted), page.cursor, is_full)
+
+    def solution_changes(self, cursor: str | None) -> Iterator[SolutionChangePage]:
+        yield from solution_changes(self._api, self._layout(RecordKind.OPPORTUNITY), cursor, self._page_size)
 
     def get(self, kind: RecordKind, record_id: str) -> Record:
         layout = self._layout(kind)
@@ -201,20 +198,6 @@ class Dynamics365:
         select = ",".join(dict.fromkeys((*columns, "modifiedon")))
         headers = {**part.headers, "Prefer": "return=representation"}
         return self._api.send("PATCH", f"{part.path}?$select={select}", operation, json=part.body, headers=headers)
-
-    def _pages(self, layout: Layout, query: DeltaQuery, start: str, *, full: bool) -> Iterator[ChangePage]:
-        path: str | None = start
-        seen: set[str] = set()
-        while path is not None:
-            seen.add(path)
-            answer = self._api.send("GET", path, f"{layout.kind}.changes", headers=query.headers)
-            page = query.parse(answer)
-            if page.next_path in seen:
-                raise answer.unreadable("a next page that was read already")
-            changed = [self._change(layout, row) for row in page.rows]
-            deleted = [Change(layout.kind, row_id, deleted=True) for row_id in page.deleted_ids]
-            yield ChangePage((*changed, *deleted), page.cursor, full)
-            path = page.next_path
 
     def _change(self, layout: Layout, row: Mapping[str, Any]) -> Change:
         columns = layout.mapping.columns
