@@ -200,12 +200,12 @@ class Scene:
 
     def queue_lengths(self) -> dict[str, int]:
         """By name, hidden messages included; without those that are empty."""
-        lengths = {}
-        for name in ALL_QUEUES:
-            with suppress(ResourceNotFoundError):
-                properties = self._queues.get_queue_client(name).get_queue_properties()
-                lengths[name] = properties.approximate_message_count or 0
-        return {name: length for name, length in lengths.items() if length}
+        return {name: length for name in ALL_QUEUES if (length := self._length(name))}
+
+    def _length(self, queue: str) -> int:
+        with suppress(ResourceNotFoundError):
+            return self._queues.get_queue_client(queue).get_queue_properties().approximate_message_count or 0
+        return 0
 
     # Coming to rest
 
@@ -237,7 +237,9 @@ class Scene:
         while True:
             raised = len(self.world.partner_center.deliveries.log)
             self._wait_delivered(deadline)
-            wait_for(lambda: not self.queue_lengths(), "empty queues", max(deadline - time.monotonic(), 0.1))
+            wait_for(
+                lambda: not any(map(self._length, ALL_QUEUES)), "empty queues", max(deadline - time.monotonic(), 0.1)
+            )
             self._wait_delivered(deadline)
             # An event raised meanwhile may have put a message where this had already looked.
             if raised == len(self.world.partner_center.deliveries.log):

@@ -19,5 +19,5 @@ def wait_for(condition: Callable[[], Value | None], what: str, timeout_s: float 
         value = condition()
         if value:
             return value
-        time.sleep(0.02)
+        time.sleep(0.05)
     pytest.fail(f"waited {timeout_s} s in vain: {what}")
