@@ -94,7 +94,7 @@ class IssuerSource:
         outage: RetryLater | None = None
         refusal: Forged | None = None
         for certificate in level:
-            for address in [] if _is_self_issued(certificate) else _issuer_addresses(certificate):
+            for address in _issuer_addresses(certificate):
                 try:
                     return self._issuers_at(address, certificate, deadline)
                 except RetryLater as problem:

@@ -139,6 +139,9 @@ def test_authorities_that_issued_each_other(served: Served, signers: Signers) ->
     chain = completed(source_for(signers, served.listed), leaf)
     assert chain == tuple(map(certificate_of, (leaf, second, crossed)))
     assert served.host.asked == ["/aia/second.crt", "/aia/first.crt", "/aia/second.crt"]
+    served.host.asked.clear()
+    completed(source_for(signers, served.listed), leaf, second)
+    assert served.host.asked == ["/aia/first.crt", "/aia/second.crt"]
 
 
 def test_three_levels_are_climbed_and_no_more(served: Served, signers: Signers) -> None:

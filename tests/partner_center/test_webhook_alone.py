@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import base64
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.x509 import load_pem_x509_certificate
 
 from shared.domain.errors import Forged, RetryLater
 from shared.partner_center.certificates import CertificateSource, WebhookVerifier, parse_certificates
 from shared.partner_center.issuers import IssuerSource
 from tests.partner_center.conftest import CertificateHost, Served, Signers
-from tests.partner_center.openssl import LEAF, Issued, access
+from tests.partner_center.openssl import EC_KEY, LEAF, Issued, access
 
 BODY = b'{"EventName":"referral-updated"}'
 
@@ -84,6 +86,36 @@ def test_refused_issuers_are_kept_for_a_minute(
     assert served.host.asked == ["/aia/issuing.crt"]
     clock.now += timedelta(seconds=61)
     verifier.verify(headers, BODY)
+
+
+def test_one_time_limit_for_all(served: Served, certificate_host: CertificateHost, signers: Signers) -> None:
+    address = f"{served.host.url}/cert/trickle.cer"
+    signer = signers.authority.leaf("slow", signers.intermediate, key=EC_KEY, extensions=LEAF + access(address))
+    certificate_host.files["/cert/slow.cer"] = signer.der
+    issuers = IssuerSource(parse_certificates(signers.root.pem), [served.listed])
+    source = CertificateSource([certificate_host.name], issuers=issuers, time_limit_s=0.5)
+    began_s = time.monotonic()
+    with pytest.raises(RetryLater, match="in time"):
+        source.get(f"{certificate_host.url}/cert/slow.cer")
+    assert time.monotonic() - began_s < 10
+
+
+def test_issuer_that_expires_is_fetched_anew(
+    served: Served, certificate_host: CertificateHost, signers: Signers, clock: Clock
+) -> None:
+    """Not only once the signer's own certificate expires."""
+    address = f"{served.host.url}/aia/middle.crt"
+    signer = signers.authority.leaf("outlives", served.middle, valid=(-1, 90), extensions=LEAF + access(address))
+    certificate_host.files["/cert/outlives.cer"] = signer.der
+    issuers = IssuerSource(parse_certificates(signers.root.pem), [served.listed])
+    source = CertificateSource([certificate_host.name], clock=clock, issuers=issuers)
+    clock.now = load_pem_x509_certificate(served.middle.pem).not_valid_after_utc - timedelta(hours=1)
+    for _ in range(2):
+        source.get(f"{certificate_host.url}/cert/outlives.cer")
+    assert served.host.asked == ["/aia/middle.crt"]
+    clock.now += timedelta(hours=1, seconds=1)
+    source.get(f"{certificate_host.url}/cert/outlives.cer")
+    assert served.host.asked == ["/aia/middle.crt"] * 2
 
 
 def test_webhook_with_an_attackers_own_authority(
