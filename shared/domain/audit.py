@@ -14,6 +14,7 @@ from shared.domain.converters import CHECK_MARK, CROSS_MARK, cut, strip_marks
 from shared.domain.mapping import NO_LIMITS, RecordMapping
 from shared.domain.merge import Conflict, Side
 from shared.domain.plan import Rules, crossed, marked
+from shared.domain.values import Solution, utf_16_length
 
 TO_CRM = "Partner Center Referral to CRM"
 TO_PARTNER_CENTER = "CRM to Partner Center Referral"
@@ -33,7 +34,7 @@ def conflict_line(conflict: Conflict, mapping: RecordMapping) -> str:
     """Both values and who won; values of personal fields are not shown."""
     row = mapping.field(conflict.field) if mapping.has(conflict.field) else None
     label = row.label if row else conflict.field
-    shown = "" if row is None or row.personal else _both(conflict)
+    shown = "" if row is None or row.personal or conflict.is_personal else _both(conflict)
     if conflict.winner is None:
         return f"{label} was changed on both sides{shown} and waits: make both sides equal, and it goes on."
     winner = "the CRM's value was kept" if conflict.winner is Side.CRM else "Partner Center's value was kept"
@@ -45,6 +46,8 @@ def _both(conflict: Conflict) -> str:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, tuple):
+        value = ", ".join(one.id if isinstance(one, Solution) else "a person" for one in value) or None
     text = "blank" if value is None else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -56,7 +59,7 @@ def prepend(audit: str, lines: Sequence[str], at: datetime, max_length: int | No
     kept: list[str] = []
     length = 0
     for line in [*fresh, *(old for old in audit.replace("\r\n", "\n").split("\n") if old.strip())]:
-        length += len(line.encode("utf-16-le")) // 2 + 1
+        length += utf_16_length(line) + 1
         if max_length is not None and length - 1 > max_length:
             break
         kept.append(line)
@@ -74,7 +77,8 @@ def report_values(
 ) -> dict[str, Any]:
     """What to write on the record to tell of an outcome: audit lines and the mark before the name.
 
-    Empty when there is nothing new to tell. The mark is only ever written along with a line.
+    Empty when there is nothing new to tell. The mark is only ever written along with a line, and not where a long name
+    would lose its end to it.
     """
     news = [line for line in lines if not (len(lines) == 1 and is_newest(record.audit, line))]
     if not news:
@@ -87,9 +91,11 @@ def report_values(
     if mapping.has("name") and rules.display_check_mark:
         bare = strip_marks(record.name_in_crm)
         name = crossed(bare, rules) if failed else marked(bare, rules)
-        if bare and not _has_mark(record.name_in_crm, failed=failed):
-            row = mapping.field("name")
-            values[row.crm] = cut(name, rules.limits.get(row.crm, NO_LIMITS).max_length)
+        row = mapping.field("name")
+        limit = rules.limits.get(row.crm, NO_LIMITS).max_length
+        fits = limit is None or utf_16_length(name) <= limit
+        if bare and fits and not _has_mark(record.name_in_crm, failed=failed):
+            values[row.crm] = name
     return values
 
 

@@ -151,7 +151,8 @@ def _merge_sets(
     row: FieldMapping, there: Any, here: Any, base: Agreed | None, limits: FieldLimits, newer: Side
 ) -> Merged:
     if row.conflict is ConflictPolicy.HOLD and _both_changed(there, here, base):
-        return Merged(row, there, here, conflict=Conflict(row.name, there, here, None, row.personal))
+        is_personal = row.personal or row.converter == "people"
+        return Merged(row, there, here, conflict=Conflict(row.name, there, here, None, is_personal))
     prefer_crm = _by_policy(row.conflict, there, here, newer) is Side.CRM
     wanted = merge_sets(
         there,

@@ -43,3 +43,8 @@ Value = str | bool | int | Decimal | date | tuple[Person, ...] | tuple[Solution,
 def whole_characters(text: str) -> str:
     """``text`` with U+FFFD for each half of a surrogate pair: JSON can carry one, UTF-8 cannot."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def utf_16_length(text: str) -> int:
+    """The length as both CRMs count it, whatever ``text`` holds."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -291,4 +291,4 @@ def test_a_set_under_hold_waits_when_both_sides_changed_it(there: Any, here: Any
     assert merged.is_held is held
     if held:
         assert writes(merged) == (False, False)
-        assert merged.conflict == Conflict("field", there, here, None)
+        assert merged.conflict == Conflict("field", there, here, None, is_personal=True)
