@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.domain.base import RecordView
+from shared.domain.errors import Rejected
 from shared.domain.mapping import RecordMapping, Required, Travels
 from shared.domain.referral import MICROSOFT
+from shared.domain.values import Person
 
 
 def missing_to_share(record: RecordView, mapping: RecordMapping) -> tuple[str, ...]:
@@ -20,9 +22,16 @@ def missing_to_share(record: RecordView, mapping: RecordMapping) -> tuple[str, .
     lacking = []
     for row in mapping.fields:
         wanted = row.required is Required.ALWAYS or (row.required is Required.WITH_HELP and with_help)
-        if wanted and record.values.get(row.name) in (None, ()):
+        if wanted and _is_blank(record.values.get(row.name)):
             lacking.append(f"{row.label}: {row.remedy}".strip(": "))
     return tuple(lacking)
+
+
+def _is_blank(value: Any) -> bool:
+    """Zero and no are values; of people, one must have an address that Microsoft can write to."""
+    if isinstance(value, tuple) and value and isinstance(value[0], Person):
+        return not any(person.email for person in value)
+    return value is None or value == ()
 
 
 def build_referral(record: RecordView, mapping: RecordMapping, external_reference: str) -> dict[str, Any]:
@@ -56,7 +65,17 @@ def build_referral(record: RecordView, mapping: RecordMapping, external_referenc
 
 
 def build_invitation(created: Mapping[str, Any], help_code: str) -> dict[str, Any]:
-    """Microsoft's side of a deal whose own side was ``created``: the same engagement, aimed at Microsoft."""
+    """Microsoft's side of a deal whose own side was ``created``: the same engagement, aimed at Microsoft.
+
+    Raises ``Rejected`` without an ``engagementId``: what joins the two sides is missing.
+    """
+    if not created.get("engagementId"):
+        raise Rejected(
+            f"The referral {created.get('id')} has no engagementId, so Microsoft cannot be invited to it",
+            field="engagementId",
+            code="shape",
+            remedy="Invite Microsoft in Partner Center.",
+        )
     copied = ("name", "qualification", "customerProfile", "consent", "details", "team")
     document = {name: created[name] for name in copied if created.get(name) is not None}
     return {
