@@ -8,7 +8,7 @@ from shared.domain.base import ReferralView
 from shared.domain.converters import cut
 from shared.domain.mapping import NO_LIMITS, RecordMapping, Travels
 from shared.domain.plan import Rules, check_for_crm, limits_of, marked
-from shared.domain.record import CustomerAccount, NewRecord, RecordKind
+from shared.domain.record import CustomerAccount, NewRecord
 from shared.domain.referral import Referral
 from shared.domain.stages import first_stage
 
@@ -44,7 +44,7 @@ def build_record(referral: Referral, view: ReferralView, mapping: RecordMapping,
         limit = rules.limits.get(name, NO_LIMITS).max_length
         values[name] = cut(marked(str(values.get(name) or _fallback_name(view)), rules), limit)
     return NewRecord(
-        kind=RecordKind.OPPORTUNITY,
+        kind=referral.kind,
         referral_id=referral.id,
         stage=first_stage(view.stage, view.status_reason),
         values=values,
