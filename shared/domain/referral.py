@@ -117,6 +117,8 @@ def parse_referral(document: Any) -> Referral:
     identifier = document.get("id")
     if not isinstance(identifier, str) or not identifier:
         raise Rejected("The referral has no id", field="id", code="shape")
+    for name in ("externalReferenceId", "statusReason"):
+        _optional_text(document, name)
     return Referral(
         document=document,
         id=identifier,
