@@ -12,7 +12,7 @@ from typing import Any
 from shared.domain.base import Agreed, Base, RecordView, ReferralView
 from shared.domain.converters import CHECK_MARK, CROSS_MARK
 from shared.domain.errors import Rejected
-from shared.domain.mapping import NO_LIMITS, FieldLimits, FieldMapping, RecordMapping
+from shared.domain.mapping import NO_LIMITS, FieldLimits, FieldMapping, RecordMapping, Required
 from shared.domain.merge import Conflict, Merged, Side, merge_field
 from shared.domain.patch import PatchOperation, patch_path
 from shared.domain.record import CrmStage, RecordChange
@@ -38,6 +38,7 @@ class Plan:
     the on-hold stage or to be switched to sync; ``notes`` are sentences for the audit.
     ``kept`` names the fields whose base stays as it was, because their change is still to travel, and ``present`` has
     what both sides hold in them once the plan is carried out.
+    ``emptied`` names sets that the CRM has emptied although a referral needs them: they are kept, and a person is told.
     ``needs_referral`` says that a set travels, which can only be patched knowing the referral's present document.
     """
 
@@ -49,6 +50,7 @@ class Plan:
     received: tuple[str, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     held: Mapping[str, Any] = field(default_factory=dict)
+    emptied: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     kept: frozenset[str] = frozenset()
@@ -75,17 +77,19 @@ def plan(referral: ReferralView, record: RecordView, base: Base | None, mapping:
     stages = plan_stages(Stages(referral.stage, record.stage), base.stages if base else None, referral.status_reason)
     merged = _merge_all(referral, record, base, mapping, rules)
     blocked = _reason_not_to_send(referral, record, stages)
-    sending = [m for m in merged if m.write_partner_center and not blocked]
+    emptied = [m for m in merged if not blocked and _empties_what_is_required(m)]
+    sending = [m for m in merged if m.write_partner_center and not blocked and m not in emptied]
     pending = [m for m in merged if m.write_partner_center and blocked]
     # A value that is written to both sides goes to both or to none; sets are merged again at any time.
     receiving = [m for m in merged if m.write_crm and (m.row.convert.is_set or m not in pending)]
     steps = stages.referral_steps if record.sync else ()
-    conflicts = [m.conflict for m in merged if m.conflict and not _told_before(m, base)]
+    conflicts = [m.conflict for m in merged if m.conflict and not (m.is_held and _told_before(m, base))]
     notes = [stages.note] if stages.note else []
     if pending and referral.stage.is_closed:
         notes.append(f"{_labels(pending)} changed in the CRM, but a closed referral cannot be changed.")
+    notes += [_emptied_note(m) for m in emptied if not _told_before(m, base)]
     final = {m.row.name: m.agreed for m in merged}
-    kept = [m for m in merged if m.is_held or (m in pending and not referral.stage.is_closed)]
+    kept = [m for m in merged if m.is_held or m in emptied or (m in pending and not referral.stage.is_closed)]
     present = {}
     for m in [*kept, *(m for m in pending if m not in kept)]:
         here = m.crm if m in receiving else record.values[m.row.name]
@@ -100,7 +104,8 @@ def plan(referral: ReferralView, record: RecordView, base: Base | None, mapping:
         sent=tuple(m.row.label for m in sending) + (("Stage",) if steps else ()),
         received=tuple(m.row.label for m in receiving) + (("Stage",) if stages.record_change else ()),
         conflicts=tuple(conflicts),
-        held={m.row.name: _fingerprint(m) for m in merged if m.is_held},
+        held={m.row.name: _fingerprint(m) for m in merged if m.is_held or m in emptied},
+        emptied=tuple(m.row.label for m in emptied),
         waiting=tuple(m.row.label for m in pending) if not referral.stage.is_closed else (),
         notes=tuple(notes),
         kept=frozenset(m.row.name for m in kept),
@@ -247,5 +252,22 @@ def _fingerprint(m: Merged) -> list[Any]:
 
 
 def _told_before(m: Merged, base: Base | None) -> bool:
-    """A conflict that waits for a person is told once, and again only when a value changes."""
-    return m.is_held and base is not None and base.held.get(m.row.name) == _fingerprint(m)
+    """What waits for a person is told once, and again only when a value changes."""
+    return base is not None and base.held.get(m.row.name) == _fingerprint(m)
+
+
+def _empties_what_is_required(m: Merged) -> bool:
+    """Partner Center takes no referral without a solution, and drops none that has lost its last.
+
+    https://learn.microsoft.com/partner-center/developer/create-a-referral
+    """
+    return (
+        m.write_partner_center and m.row.convert.is_set and m.row.required is Required.ALWAYS and not m.partner_center
+    )
+
+
+def _emptied_note(m: Merged) -> str:
+    return (
+        f"{m.row.label}: the last one was removed in the CRM, but a referral needs at least one; Partner Center "
+        f"keeps what it has. {m.row.remedy}".rstrip()
+    )

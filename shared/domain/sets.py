@@ -46,9 +46,8 @@ def merge_sets(
     for key, element in here.items():
         edited_here = key not in old_here or old_here[key] != element
         edited_there = key in there and old_there.get(key) != there[key]
-        removed_there = key in old_there and key not in there
-        if removed_there and not (key in old_here and edited_here):
-            continue
+        if key not in there and not edited_here:
+            continue  # removed there, now or before
         if key not in merged or (edited_here and (prefer_crm or not edited_there)):
             if key in there and key not in old_here and not prefer_crm:
                 continue
@@ -129,6 +128,11 @@ class Solutions:
         return row
 
     def from_crm(self, raw: Sequence[Solution] | None) -> tuple[Solution, ...]:
+        """Rows of one identifier are one solution, the last of them. ``ValueError`` names a row without one."""
+        for solution in raw or ():
+            if not solution.key:
+                name = f"the row {solution.name!r}" if solution.name.strip() else "a row without a name"
+                raise ValueError(f"has {name} without a solution identifier")
         return tuple(by_key(raw).values())
 
     def to_crm(self, value: Sequence[Solution]) -> tuple[Solution, ...]:

@@ -223,6 +223,8 @@ def _lines(planned: Plan, told: Told, mapping: RecordMapping) -> list[str]:
 
 
 def _waiting_for(planned: Plan) -> str:
+    if planned.emptied:
+        return f"Waits for a person: a referral cannot be without {', '.join(planned.emptied)}."
     if planned.held:
         return f"Waits for a person: {', '.join(sorted(planned.held))} differ on both sides."
     if planned.waiting:
