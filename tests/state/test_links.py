@@ -101,7 +101,7 @@ def test_a_lock_keeps_others_out_until_it_is_given_back(store: LinkStore, other:
         locked.save(replace(locked.link, status=LinkStatus.SYNCED))
         with pytest.raises(LockTaken) as caught, store.lock(FROM_REFERRAL.id):
             pass
-        assert caught.value.after_s == 10
+        assert caught.value.after_s == 4
     with other.lock(FROM_REFERRAL.id) as locked:
         assert locked.link.status is LinkStatus.SYNCED
 
