@@ -168,6 +168,19 @@ class RecordMapping(BaseModel):
             raise ValueError(f"account.match names {', '.join(missing)}, which is no field")
         return self
 
+    @model_validator(mode="after")
+    def _no_two_write_one_place(self) -> RecordMapping:
+        """Two rows that write one place would take turns there for ever, each undoing the other."""
+        to_crm = [(row.crm, row.name) for row in self.fields if row.to_crm is not Travels.NEVER]
+        to_crm += [(column, "the connector itself") for column in self.columns.model_dump().values() if column]
+        sent = [row for row in self.fields if row.to_partner_center is not Travels.NEVER]
+        for written in (to_crm, [(row.partner_center, row.name) for row in sent]):
+            for place in dict(written):
+                writers = [name for path, name in written if path == place]
+                if len(writers) > 1:
+                    raise ValueError(f"{place} is written by more than one: {', '.join(writers)}")
+        return self
+
     def field(self, name: str) -> FieldMapping:
         """The row of that name; ``KeyError`` where there is none."""
         for row in self.fields:
