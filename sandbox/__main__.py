@@ -44,7 +44,7 @@ def main() -> int:
         _show_addresses(world, narrator)
         ended.wait()
     except KeyboardInterrupt:
-        pass
+        return 130 if options.once else 0
     except (TookTooLong, HostNotReady, AzuriteNotReady) as problem:
         narrator.say("wrong", str(problem))
         narrator.say("", f"The app's log is in {folder / 'app.log'}")

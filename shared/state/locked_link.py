@@ -30,7 +30,7 @@ class LinkTable:
         self._jitter = jitter
 
     def taken(self, link_id: str) -> LockTaken:
-        """Workers that wait for one lock come back at different times, after 2 to 6 seconds: a deal takes less than one."""
+        """Workers that wait for one lock come back at different times, after 2 to 6 seconds."""
         return LockTaken(f"Another worker has link {link_id}", after_s=2 + 4 * self._jitter(), service=SERVICE)
 
     def claim(self, link: Link, names: Iterable[str]) -> None:
