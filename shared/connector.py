@@ -32,6 +32,7 @@ from shared.state.envelope import Envelope
 from shared.state.links import LinkStore
 from shared.state.queues import QueueSender
 from shared.state.runs import RunHistory
+from shared.state.solution_rows import SolutionRows
 from shared.state.tables import Tables
 from shared.sync.failures import find_link
 from shared.sync.journal import Journal
@@ -57,6 +58,7 @@ class Connector:
     watch: Watch
     desk: Desk
     links: LinkStore
+    solution_rows: SolutionRows
     audit: AuditLog
     runs: RunHistory
     sender: QueueSender
@@ -133,6 +135,7 @@ def build_connector(settings: Settings) -> Connector:
         desk=Desk(sender, Journal(audit, runs), link_of, budget, utc_now, timedelta(hours=settings.retry_for_hours)),
         budget=budget,
         links=links,
+        solution_rows=SolutionRows(tables),
         audit=audit,
         runs=runs,
         sender=sender,

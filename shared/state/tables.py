@@ -129,6 +129,11 @@ class Table:
         with self._client(f"store {partition!r}") as client:
             client.upsert_entity(entity, mode=UpdateMode.REPLACE)
 
+    def delete(self, partition: str, key: str) -> None:
+        """There is no such row after this, whatever it held."""
+        with self._client(f"delete {partition!r}") as client:
+            client.delete_entity(escape_key(partition), escape_key(key))
+
     def partition(self, partition: str, where: str = "", limit: int | None = None, **values: Any) -> Iterator[Row]:
         """Rows of one partition in order of their keys, as :meth:`query` reads them."""
         clause = f"PartitionKey eq @partition and ( {where} )" if where else "PartitionKey eq @partition"
