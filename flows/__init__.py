@@ -8,6 +8,7 @@ from flows import (
     crm_opportunity_to_partner_center,
     crm_to_partner_center,
     failed_syncs,
+    health,
     microsoft_referral_updates_to_crm,
     microsoft_solutions_to_partner_center,
     partner_center_to_crm,
@@ -29,4 +30,5 @@ BLUEPRINTS = (
     failed_syncs.blueprint,
     run_history.blueprint,
     resubmit.blueprint,
+    health.blueprint,
 )
