@@ -30,7 +30,11 @@ from tests.end_to_end.waiting import TIMEOUT_S, wait_for
 
 DOCUMENTS = Path(__file__).parents[2] / "sandbox" / "documents"
 NEVER_IN_A_TEST = "0 0 0 29 2 *"
-NO_TIMERS = {"CRM_POLL_SCHEDULE": NEVER_IN_A_TEST, "AUTO_HEAL_SCHEDULE": NEVER_IN_A_TEST}
+NO_TIMERS = {
+    "CRM_POLL_SCHEDULE": NEVER_IN_A_TEST,
+    "SOLUTIONS_SCHEDULE": NEVER_IN_A_TEST,
+    "AUTO_HEAL_SCHEDULE": NEVER_IN_A_TEST,
+}
 AUDIT = "msft_microsoftpartnercenterreferralsyncaudit"
 SYNC = "msft_microsoftpartnercenterreferralsync"
 REFERRAL_ID = "msft_microsoftpartnercenterreferralidentifier"
@@ -46,7 +50,7 @@ POLL = "GET /api/data/v9.2/opportunities"
 """The call of one look at what changed in the CRM."""
 
 
-def new_document(name: str = "contoso-supply-chain", **changes: Any) -> dict[str, Any]:
+def new_document(name: str = "contoso-supply-chain", /, **changes: Any) -> dict[str, Any]:
     """An incoming referral of the sandbox's own documents; ``changes`` by path with ``__`` between the steps."""
     document = json.loads((DOCUMENTS / f"{name}.json").read_text(encoding="utf-8"))
     for path, value in changes.items():
@@ -78,19 +82,19 @@ class Scene:
 
     # Acts of people
 
-    def incoming(self, name: str = "contoso-supply-chain", **changes: Any) -> str:
+    def incoming(self, document: str = "contoso-supply-chain", /, **changes: Any) -> str:
         """A referral that arrives from Microsoft; its id."""
-        return str(self.people.add_referral(new_document(name, **changes))["id"])
+        return str(self.people.add_referral(new_document(document, **changes))["id"])
 
-    def taken_in(self, name: str = "contoso-supply-chain", **changes: Any) -> tuple[str, str]:
+    def taken_in(self, document: str = "contoso-supply-chain", /, **changes: Any) -> tuple[str, str]:
         """A referral that arrived and has its opportunity, everything at rest; both ids."""
-        referral_id = self.incoming(name, **changes)
+        referral_id = self.incoming(document, **changes)
         self.settle()
         return referral_id, str(self.record_of(referral_id)["opportunityid"])
 
-    def accepted(self, name: str = "contoso-supply-chain", **changes: Any) -> tuple[str, str]:
+    def accepted(self, document: str = "contoso-supply-chain", /, **changes: Any) -> tuple[str, str]:
         """The same, and accepted on both sides."""
-        return self.taken_in(name, status="Active", substatus="Accepted", **changes)
+        return self.taken_in(document, status="Active", substatus="Accepted", **changes)
 
     def account(self, **values: Any) -> str:
         address = {
