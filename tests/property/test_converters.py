@@ -296,6 +296,27 @@ def test_money_is_rounded_half_up(value: str, decimals: int | None, expected: st
     assert str(converter("money").project(Decimal(value), FieldLimits(decimals=decimals))) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "held", "value", "expected"),
+    [
+        ("text", "ab", "abc", True),
+        ("text", "ac", "abc", False),
+        ("text", None, "abc", False),
+        ("text", "ab", None, False),
+        ("money", Decimal(10), Decimal("9.99"), True),
+        ("money", Decimal(9), Decimal("9.99"), False),
+        ("money", None, Decimal(1), False),
+        ("money", Decimal(1), None, False),
+        ("date", date(2027, 1, 1), date(2027, 1, 2), False),
+        ("flag", False, True, False),
+        ("people", (), (Person("Ada"),), False),
+        ("solutions", (), (Solution("SOL-1"),), False),
+    ],
+)
+def test_what_a_narrower_field_can_have_kept(name: str, held: Any, value: Any, expected: bool) -> None:
+    assert converter(name).is_part_of(held, value) is expected
+
+
 def test_a_marked_name_leaves_room_for_its_mark() -> None:
     assert converter("marked_text").project("abcdef", FieldLimits(max_length=6)) == "abcd"
     assert converter("marked_text").project("abcdef", FieldLimits(max_length=2)) == "a"

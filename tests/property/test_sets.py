@@ -96,6 +96,12 @@ def test_the_order_is_partner_centers_and_new_ones_come_last() -> None:
     assert merge_sets((b, a, c), (d, c, b), (b, c), (c, b), prefer_crm=True) == (b, a, c, d)
 
 
+def test_of_one_that_the_crm_could_not_hold_before_partner_centers_version_stays_unless_the_crm_is_preferred() -> None:
+    known, typed = Person("Ada", "Berg", "1", "a@x.example"), Person("Ada", email="a@x.example")
+    assert merge_sets((known,), (typed,), (known,), (), prefer_crm=False) == (known,)
+    assert merge_sets((known,), (typed,), (known,), (), prefer_crm=True) == (typed,)
+
+
 def test_of_two_with_one_key_the_later_counts() -> None:
     first, second = Person("Ada", email="a@x.example"), Person("Eva", email="A@X.example ")
     assert by_key([first, second]) == {"a@x.example": second}
