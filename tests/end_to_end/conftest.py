@@ -9,6 +9,8 @@ from sandbox.certificates import Certificates, make_certificates
 from sandbox.world import World
 from tests.end_to_end.scene import NO_TIMERS, Scene
 
+NO_BRAKE = {"BRAKE_PERCENT": "100"}
+"""The tests of a module close more of its deals than a company does in an hour."""
 LONGEST_CALLBACK_DELAY_S = 0.6
 SceneMaker = Callable[[Mapping[str, str]], Scene]
 
@@ -26,7 +28,7 @@ def make_scene(tmp_path_factory: pytest.TempPathFactory, certificates: Certifica
 
         def make(settings: Mapping[str, str]) -> Scene:
             folder = tmp_path_factory.mktemp("world")
-            world = World(folder, settings={**NO_TIMERS, **settings}, certificates=certificates)
+            world = World(folder, settings={**NO_TIMERS, **NO_BRAKE, **settings}, certificates=certificates)
             running.enter_context(world)
             # Callbacks come when the write that caused them is over, and not two of one deal at once: one that finds
             # the deal locked is put off for many seconds.
