@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from sandbox.control import Fault
+from sandbox.control import Control, Fault
 from sandbox.world import World
 from shared.health.partner_center import REFERRALS_ROLE, REFERRALS_SIGN_IN, WEBHOOK, WEBHOOKS_SIGN_IN
 
@@ -33,6 +34,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def app(world: World) -> World:
     world.start_app()
     return world
+
+
+@contextmanager
+def ordered(control: Control, fault: Fault) -> Iterator[None]:
+    """Inside the block, however many calls the running app makes beside the command."""
+    fault.times = 1_000
+    control.order(fault)
+    try:
+        yield
+    finally:
+        control.forget_faults()
 
 
 def command(world: World, *arguments: str, **settings: str) -> tuple[int, dict[str, Any]]:
@@ -112,20 +124,20 @@ def test_a_refused_sign_in_hides_nothing_else(world: World, tmp_path: Path) -> N
 
 def test_a_missing_role_is_named(world: World) -> None:
     body = {"error": {"code": "accessDenied", "message": "No."}}
-    world.partner_center.control.order(Fault("/engagements/referrals", status=403, body=body))
-    code, document = command(world)
+    with ordered(world.partner_center.control, Fault("/engagements/referrals", status=403, body=body)):
+        code, document = command(world)
     assert code == 1
     assert states(document)[REFERRALS_SIGN_IN] == "ok"
     assert "Referrals admin or Referrals user" in check(document, REFERRALS_ROLE)["remedy"]
 
 
 def test_a_service_that_hangs_and_a_storage_that_is_away_hide_nothing_else(world: World) -> None:
-    world.dataverse.control.order(Fault(r"\$batch", delay_s=8, times=1))
     away = "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=Zm9v;" + "".join(
         f"{name}Endpoint=http://127.0.0.1:9/devstoreaccount1;" for name in ("Blob", "Queue", "Table")
     )
     began = time.monotonic()
-    code, document = command(world, "--deadline", "3", AzureWebJobsStorage=away)
+    with ordered(world.dataverse.control, Fault(r"\$batch", delay_s=8)):
+        code, document = command(world, "--deadline", "3", AzureWebJobsStorage=away)
     assert time.monotonic() - began < 15
     found = states(document)
     assert code == 1
