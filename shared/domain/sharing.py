@@ -64,9 +64,10 @@ def build_referral(record: RecordView, mapping: RecordMapping, external_referenc
     return document
 
 
-def build_invitation(created: Mapping[str, Any], help_code: str) -> dict[str, Any]:
+def build_invitation(created: Mapping[str, Any], record: RecordView, mapping: RecordMapping) -> dict[str, Any]:
     """Microsoft's side of a deal whose own side was ``created``: the same engagement, aimed at Microsoft.
 
+    What Partner Center leaves out of its answer to a create (the closing date, in its own sample) is the record's.
     Raises ``Rejected`` without an ``engagementId``: what joins the two sides is missing.
     """
     if not created.get("engagementId"):
@@ -77,14 +78,16 @@ def build_invitation(created: Mapping[str, Any], help_code: str) -> dict[str, An
             remedy="Invite Microsoft in Partner Center.",
         )
     copied = ("name", "qualification", "customerProfile", "consent", "details", "team")
+    ours = build_referral(record, mapping, "")
     document = {name: created[name] for name in copied if created.get(name) is not None}
     return {
         **document,
+        "details": {**ours["details"], **document.get("details", {})},
         "type": "Shared",
         "engagementId": created["engagementId"],
         "consent": {**document.get("consent", {}), "consentToShareReferralWithMicrosoftSellers": True},
         "target": [{"type": "BusinessProfileLocation", "id": MICROSOFT}],
-        "inviteContext": {"assistanceRequestCode": help_code},
+        "inviteContext": {"assistanceRequestCode": record.values.get("help")},
     }
 
 

@@ -41,6 +41,6 @@ def invite_microsoft(
     if own.stage.is_closed:
         return False
     locked.save(replace(link, intent=Intent(INVITE, sides.clock(), own.id)))
-    created = sides.referrals.create(build_invitation(own.document, str(record.values["help"])))
+    created = sides.referrals.create(build_invitation(own.document, record, sides.mapping(link.kind)))
     locked.save(replace(locked.link, microsoft_referral_id=created.get("id") or MICROSOFT, intent=None))
     return True

@@ -143,9 +143,10 @@ def test_the_referral_of_one_record_holds_nothing_of_the_one_before() -> None:
 
 
 def test_microsofts_side_is_the_same_engagement_aimed_at_microsoft_with_the_help_wanted() -> None:
-    own = build_referral(record_of(help="QuotesOrLicensing"), OPPORTUNITIES, "42")
+    record = record_of(help="QuotesOrLicensing")
+    own = build_referral(record, OPPORTUNITIES, "42")
     created = {**own, "id": "1", "engagementId": "e-1", "eTag": "x", "organizationId": "ours", "status": "Active"}
-    document = build_invitation(created, "QuotesOrLicensing")
+    document = build_invitation(created, record, OPPORTUNITIES)
     assert document == {
         "name": own["name"],
         "type": "Shared",
@@ -161,7 +162,8 @@ def test_microsofts_side_is_the_same_engagement_aimed_at_microsoft_with_the_help
 
 
 def test_inviting_microsoft_into_a_private_deal_shares_it() -> None:
-    document = build_invitation({"engagementId": "e-1", "consent": CONSENT, "team": None}, "GeneralOrOther")
+    created = {"engagementId": "e-1", "consent": CONSENT, "team": None}
+    document = build_invitation(created, record_of(help="GeneralOrOther"), OPPORTUNITIES)
     assert document["consent"]["consentToShareReferralWithMicrosoftSellers"] is True
     assert "team" not in document
     assert CONSENT == {"consentToToShareInfoWithOthers": True, "consentToContact": True}, (
@@ -172,5 +174,13 @@ def test_inviting_microsoft_into_a_private_deal_shares_it() -> None:
 @pytest.mark.parametrize("created", [{"id": "r-1"}, {"id": "r-1", "engagementId": None}])
 def test_microsoft_cannot_be_invited_into_a_deal_without_an_engagement(created: dict[str, Any]) -> None:
     with pytest.raises(Rejected, match="engagementId") as refusal:
-        build_invitation(created, "GeneralOrOther")
+        build_invitation(created, record_of(help="GeneralOrOther"), OPPORTUNITIES)
     assert refusal.value.field == "engagementId"
+
+
+def test_what_the_answer_to_a_create_leaves_out_comes_from_the_record() -> None:
+    record = record_of(help="GeneralOrOther")
+    own = build_referral(record, OPPORTUNITIES, "42")
+    answered = {name: value for name, value in own["details"].items() if name != "closingDateTime"}
+    created = {**own, "id": "1", "engagementId": "e-1", "details": answered}
+    assert build_invitation(created, record, OPPORTUNITIES)["details"] == own["details"]
