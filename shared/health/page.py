@@ -1,5 +1,4 @@
-"""The report as a page, in the looks of the run history: no scripts, nothing from elsewhere, everything escaped. Pure
-but for its stylesheet."""
+"""The report as a page that looks like the run history: no scripts, nothing from elsewhere, everything escaped."""
 
 from __future__ import annotations
 
@@ -69,7 +68,7 @@ def _row(check: Check) -> Html:
         joined(found),
         duration(check.took_ms),
     )
-    labelled = (tag("td", cell, data_label=name) for name, cell in zip(_COLUMNS, cells, strict=True))
+    labelled = (tag("td", tag("div", cell), data_label=name) for name, cell in zip(_COLUMNS, cells, strict=True))
     return tag("tr", *labelled, class_=_COLOURS[check.condition])
 
 
