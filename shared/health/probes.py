@@ -19,6 +19,7 @@ from shared.state.clock import utc_now
 from shared.state.connection import storage_connection
 from shared.state.cursors import CursorStore
 from shared.state.tables import Tables
+from shared.sync.solutions import CURSOR as SOLUTIONS_CURSOR
 
 Probe = Callable[[Connector], Sequence[Finding]]
 
@@ -31,6 +32,8 @@ COUNTING_S = 5.0
 def storage_tables(app: Connector) -> Sequence[Finding]:
     """One read for each timer's cursor."""
     names = {f"crm-{kind.value}": f"Last look at the CRM ({kind.value})" for kind in app.record_kinds}
+    if any("@solutions" in record.crm_paths for record in app.mapping.records.values()):
+        names[SOLUTIONS_CURSOR] = "Last look at the CRM (solutions)"
     names["partner-center"] = "Last look at Partner Center"
     with closing(Tables(storage_connection(app.settings))) as tables:
         cursors = CursorStore(tables)

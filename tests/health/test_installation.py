@@ -76,6 +76,7 @@ def test_a_sound_installation_is_found_sound_at_little_cost(app: World) -> None:
     app.register_webhook()
     app.run_now("auto_heal")
     app.run_now("crm_to_partner_center")
+    app.run_now("microsoft_solutions_to_partner_center")
     deadline = time.monotonic() + 20
     while True:
         code, document = command(app)
