@@ -63,6 +63,8 @@ class Connector:
     runs: RunHistory
     sender: QueueSender
     budget: CallBudget
+    cursors: CursorStore
+    token_store: RefreshTokenStore
 
     @property
     def record_kinds(self) -> tuple[RecordKind, ...]:
@@ -100,7 +102,8 @@ def build_connector(settings: Settings) -> Connector:
     crm = build_crm(settings, mapping)
     tables = Tables(storage_connection(settings))
     links, sender = LinkStore(tables), QueueSender(storage_connection(settings))
-    tokens = _tokens(settings)
+    cursors, token_store = CursorStore(tables), _token_store(settings)
+    tokens = _tokens(settings, token_store)
     referrals = Referrals(_transport(tokens, REFERRALS_SCOPE), settings.partner_center_referrals_url)
     registration = WebhookRegistration(
         _transport(tokens, WEBHOOKS_SCOPE),
@@ -131,9 +134,11 @@ def build_connector(settings: Settings) -> Connector:
         referrals=referrals,
         registration=registration,
         sides=sides,
-        watch=Watch(referrals, crm, links, CursorStore(tables), sender, utc_now, new_correlation_id),
+        watch=Watch(referrals, crm, links, cursors, sender, utc_now, new_correlation_id),
         desk=Desk(sender, Journal(audit, runs), link_of, budget, utc_now, timedelta(hours=settings.retry_for_hours)),
         budget=budget,
+        cursors=cursors,
+        token_store=token_store,
         links=links,
         solution_rows=SolutionRows(tables),
         audit=audit,
@@ -152,13 +157,13 @@ def _rules(settings: Settings, crm: CrmPort) -> Rules:
     return Rules(settings.display_check_mark, catalogue.limits, catalogue.currencies)
 
 
-def _tokens(settings: Settings) -> PartnerCenterTokens:
+def _tokens(settings: Settings, store: RefreshTokenStore) -> PartnerCenterTokens:
     first = settings.partner_center_refresh_token
     return PartnerCenterTokens(
         settings.partner_center_tenant_id,
         settings.partner_center_client_id,
         settings.partner_center_client_secret.get_secret_value(),
-        _token_store(settings),
+        store,
         authority_host=settings.azure_authority_host,
         initial_refresh_token=first.get_secret_value() if first else None,
     )

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import shared.history
 from shared.domain.finding import Condition
 from shared.health.report import VERSION, Check, Report, summary
 from shared.history.markup import Html, joined, tag
+from shared.history.page import STYLE
 from shared.history.parts import clock_time, duration
 
-_STYLE = Html((Path(shared.history.__file__).parent / "page.css").read_text(encoding="utf-8"))
-_CHECKS_STYLE = Html(
+_STYLE_OF_CHECKS = Html(
     """.checks {
   border: 1px solid var(--line); border-radius: 10px; border-spacing: 0; border-collapse: separate;
   background: var(--card);
@@ -40,7 +37,7 @@ def health_page(report: Report) -> str:
         tag("meta", name="color-scheme", content="light dark"),
         tag("meta", name="robots", content="noindex"),
         tag("title", "Health - Co-sell connector"),
-        tag("style", _STYLE, _CHECKS_STYLE),
+        tag("style", STYLE, _STYLE_OF_CHECKS),
     )
     title = tag("div", tag("p", "Co-sell connector", class_="product"), tag("h1", "Health"))
     body = tag("body", tag("header", title), tag("main", _verdict(report), _table(report)), _footer(report))

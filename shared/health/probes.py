@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 
 from shared.connector import Connector
 from shared.domain.errors import ConnectorError
@@ -13,12 +12,8 @@ from shared.domain.link import LinkStatus
 from shared.health import partner_center, state
 from shared.history.reading import FROM_CRM, FROM_PARTNER_CENTER
 from shared.partner_center.registration import Registration
-from shared.partner_center.tokens import FileTokenStore, KeyVaultTokenStore
 from shared.registering import PATH
 from shared.state.clock import utc_now
-from shared.state.connection import storage_connection
-from shared.state.cursors import CursorStore
-from shared.state.tables import Tables
 from shared.sync.solutions import CURSOR as SOLUTIONS_CURSOR
 
 Probe = Callable[[Connector], Sequence[Finding]]
@@ -35,9 +30,7 @@ def storage_tables(app: Connector) -> Sequence[Finding]:
     if any("@solutions" in record.crm_paths for record in app.mapping.records.values()):
         names[SOLUTIONS_CURSOR] = "Last look at the CRM (solutions)"
     names["partner-center"] = "Last look at Partner Center"
-    with closing(Tables(storage_connection(app.settings))) as tables:
-        cursors = CursorStore(tables)
-        stored = {cursor: cursors.read(cursor) for cursor in names}
+    stored = {cursor: app.cursors.read(cursor) for cursor in names}
     now = utc_now()
     ages = [
         state.cursor_finding(name, None if (read := stored[cursor]) is None else read.stored_at, now)
@@ -103,7 +96,7 @@ def webhook(app: Connector) -> Sequence[Finding]:
 
 def refresh_token(app: Connector) -> Sequence[Finding]:
     has_first = app.settings.partner_center_refresh_token is not None
-    return (partner_center.refresh_token_finding(_refresh_token_age_s(app), has_first),)
+    return (partner_center.refresh_token_finding(app.token_store.age_s(), has_first),)
 
 
 def crm(app: Connector) -> Sequence[Finding]:
@@ -122,13 +115,3 @@ PROBES: Mapping[str, Probe] = {
     state.CALLS: calls,
 }
 """By the name that stands for all findings of a probe where it cannot be run, or does not come back."""
-
-
-def _refresh_token_age_s(app: Connector) -> float | None:
-    settings = app.settings
-    if settings.key_vault_url:
-        with closing(KeyVaultTokenStore(settings.key_vault_url)) as vault:
-            return vault.age_s()
-    if settings.partner_center_token_file:
-        return FileTokenStore(settings.partner_center_token_file).age_s()
-    return None

@@ -47,7 +47,7 @@ HEADERS = {
 }
 UNKNOWN_ADDRESS = "https://<app>.azurewebsites.net"
 
-_STYLE = Html((Path(__file__).parent / "page.css").read_text(encoding="utf-8"))
+STYLE = Html((Path(__file__).parent / "page.css").read_text(encoding="utf-8"))
 _DAYS_OFFERED = (1, DEFAULT_DAYS, MOST_DAYS)
 _MEANINGS = {
     RunStatus.FAILED: "Given up. Mend the cause, then resubmit.",
@@ -74,7 +74,7 @@ def history_page(history: History, *, app_address: str | None = None) -> str:
         tag("meta", name="color-scheme", content="light dark"),
         tag("meta", name="robots", content="noindex"),
         tag("title", f"{title} - Co-sell connector"),
-        tag("style", _STYLE),
+        tag("style", STYLE),
     )
     main = tag("main", *_sections(history, app_address or UNKNOWN_ADDRESS))
     body = tag("body", _header(history.filters, title), main, _footer(history))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-PROJECT = ("function_app", "flows", "shared", "sandbox", "tests")
+PROJECT = ("function_app", "flows", "cosell", "shared", "sandbox", "tests")
 
 LAYERS: Mapping[str, tuple[str, ...]] = {
     "shared.domain": (),
@@ -26,6 +26,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "shared.sync": ("shared.domain", "basis", "clients"),
     "shared": ("shared.domain", "basis", "settings", "clients", "shared.sync"),
     "flows": ("shared",),
+    "cosell": ("shared",),
     "function_app": ("flows", "shared"),
 }
 """What each part may import besides itself; everything else of the project is a violation.
@@ -80,7 +81,7 @@ class Source:
 def read_sources(root: Path) -> Iterator[Source]:
     """Every module of the product and of the sandbox."""
     paths = [root / "function_app.py"]
-    for folder in ("flows", "shared", "sandbox"):
+    for folder in ("flows", "cosell", "shared", "sandbox"):
         paths += sorted((root / folder).rglob("*.py"))
     for path in paths:
         parts = path.relative_to(root).with_suffix("").parts
