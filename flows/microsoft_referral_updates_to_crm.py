@@ -13,7 +13,7 @@ blueprint = func.Blueprint()
 @blueprint.queue_trigger(arg_name="message", queue_name=RELATED_REFERRAL_EVENTS, connection=CONNECTION)
 def microsoft_referral_updates_to_crm(message: func.QueueMessage) -> None:
     from shared.connector import connector
-    from shared.sync.deals import bring_related
+    from shared.sync.related import bring_related
     from shared.sync.work import work_off
 
     app = connector()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 from shared.domain.errors import Rejected
 from shared.domain.mapping import FieldMapping, RecordMapping
+from shared.domain.microsofts_side import MicrosoftsSide, load_microsofts
 from shared.domain.record import CrmStage, Record
 from shared.domain.referral import Referral, ReferralStage, read_path
 from shared.domain.stages import Stages
@@ -30,7 +31,8 @@ class Base:
     ``etag`` and ``record_version`` are the versions it holds for: while they are current, a side need not be read.
     ``record_version`` is ``None`` when the CRM did not say. ``held`` are conflicts that wait for a person, as both
     values were when the audit told of them. ``present`` is what both sides hold at those versions in the fields whose
-    change is still to travel, beside the older values in ``fields`` that it is a change from.
+    change is still to travel, beside the older values in ``fields`` that it is a change from. ``microsofts`` is
+    Microsoft's side of the deal as the CRM was last told of it.
     """
 
     fields: Mapping[str, Agreed]
@@ -44,6 +46,7 @@ class Base:
     sync: bool = True
     held: Mapping[str, Any] = field(default_factory=dict)
     present: Mapping[str, Agreed] = field(default_factory=dict)
+    microsofts: MicrosoftsSide | None = None
 
     @property
     def holdings(self) -> Mapping[str, Agreed]:
@@ -53,13 +56,17 @@ class Base:
 
 @dataclass(frozen=True)
 class ReferralView:
-    """The referral, by field name. ``document`` is ``None`` when it is presumed from the base and not read."""
+    """The referral, by field name. ``document`` is ``None`` when it is presumed from the base and not read.
+
+    ``microsofts`` is the other side of the deal, ``None`` while there is none or it was never read.
+    """
 
     values: Mapping[str, Any]
     stage: ReferralStage
     updated_at: datetime
     status_reason: str | None = None
     document: Mapping[str, Any] | None = None
+    microsofts: MicrosoftsSide | None = None
 
 
 @dataclass(frozen=True)
@@ -80,11 +87,30 @@ def view_referral(referral: Referral, mapping: RecordMapping) -> ReferralView:
     values = {
         row.name: _converted(row, "from_partner_center", read_path(referral.document, row.partner_center))
         for row in mapping.all_fields
-        if row.partner_center != LINK_PATH
+        if not row.partner_center.startswith(MADE_UP)
     }
     if mapping.columns.referral_link:
         values["referral_link"] = referral.link
     return ReferralView(values, referral.stage, referral.updated_at, referral.status_reason, referral.document)
+
+
+def show_microsofts(
+    referral: ReferralView, record: RecordView, side: MicrosoftsSide | None, mapping: RecordMapping
+) -> tuple[ReferralView, RecordView]:
+    """Both views with Microsoft's side in the fields for which the mapping names a column.
+
+    A record that is presumed is presumed to be blank there until the first time.
+    """
+    if side is None:
+        return referral, record
+    people = side.people(referral.values.get("team") or ())
+    names = (f"{one.first_name} {one.last_name}".strip() or one.email for one in people)
+    shown = {"microsoft_status": side.status, "microsoft_team": "; ".join(names) or None}
+    mapped = {name: value for name, value in shown.items() if getattr(mapping.columns, name)}
+    return (
+        replace(referral, values={**referral.values, **mapped}, microsofts=side),
+        replace(record, values={**dict.fromkeys(mapped), **record.values}),
+    )
 
 
 def view_record(record: Record, mapping: RecordMapping) -> RecordView:
@@ -112,6 +138,7 @@ def presume_referral(base: Base) -> ReferralView:
         values={name: agreed.partner_center for name, agreed in base.holdings.items()},
         stage=base.stages.referral,
         updated_at=base.referral_updated_at,
+        microsofts=base.microsofts,
     )
 
 
@@ -142,6 +169,7 @@ def dump_base(base: Base, mapping: RecordMapping) -> dict[str, Any]:
         "name_in_crm": base.name_in_crm,
         "sync": base.sync,
         "held": dict(base.held),
+        "microsofts": base.microsofts.dump() if base.microsofts else None,
     }
 
 
@@ -165,6 +193,7 @@ def load_base(document: Mapping[str, Any], mapping: RecordMapping) -> Base:
         name_in_crm=document["name_in_crm"],
         sync=document["sync"],
         held=document["held"],
+        microsofts=load_microsofts(document.get("microsofts")),
     )
 
 
@@ -196,8 +225,8 @@ def _load_values(stored: Mapping[str, Any], mapping: RecordMapping, names: Conta
     }
 
 
-LINK_PATH = "@link"
-"""The path of a value that is made from the referral's id and not read from the document."""
+MADE_UP = "@"
+"""How paths begin whose values are not read from the document: its link, and what Microsoft's side shows."""
 
 
 def _name_in_crm(record: Record, mapping: RecordMapping) -> str:

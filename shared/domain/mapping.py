@@ -137,6 +137,8 @@ class SystemColumns(BaseModel):
     audit: str = ""
     microsoft_crm_id: str = ""
     referral_program: str = ""
+    microsoft_status: str = ""
+    microsoft_team: str = ""
 
 
 class AccountMatching(BaseModel):
@@ -209,6 +211,8 @@ class RecordMapping(BaseModel):
                     ("referral_link", "Referral link", "@link", columns.referral_link),
                     ("microsoft_crm_id", "Microsoft CRM identifier", MICROSOFT_CRM_ID_PATH, columns.microsoft_crm_id),
                     ("referral_program", "Referral program", "referralProgram", columns.referral_program),
+                    ("microsoft_status", "Microsoft's status", "@microsoft_status", columns.microsoft_status),
+                    ("microsoft_team", "Microsoft's team", "@microsoft_team", columns.microsoft_team),
                 )
                 if column
             ),
@@ -230,6 +234,7 @@ def _shown(name: str, label: str, path: str, column: str) -> FieldMapping:
         converter="text",
         to_partner_center=Travels.NEVER,
         conflict=ConflictPolicy.PARTNER_CENTER,
+        personal=name == "microsoft_team",
     )
 
 

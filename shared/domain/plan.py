@@ -14,6 +14,7 @@ from shared.domain.converters import CHECK_MARK, CROSS_MARK
 from shared.domain.errors import Rejected
 from shared.domain.mapping import NO_LIMITS, FieldLimits, FieldMapping, RecordMapping, Required
 from shared.domain.merge import Conflict, Merged, Side, merge_field
+from shared.domain.microsofts_side import news_line
 from shared.domain.patch import PatchOperation, patch_path
 from shared.domain.record import CrmStage, RecordChange
 from shared.domain.referral import ReferralStage
@@ -88,6 +89,8 @@ def plan(referral: ReferralView, record: RecordView, base: Base | None, mapping:
     if pending and referral.stage.is_closed:
         notes.append(f"{_labels(pending)} changed in the CRM, but a closed referral cannot be changed.")
     notes += [_emptied_note(m) for m in emptied if not _told_before(m, base)]
+    if line := _news_of_microsoft(referral, base):
+        notes.append(line)
     final = {m.row.name: m.agreed for m in merged}
     kept = [m for m in merged if m.is_held or m in emptied or (m in pending and not referral.stage.is_closed)]
     present = {}
@@ -264,6 +267,12 @@ def _empties_what_is_required(m: Merged) -> bool:
     return (
         m.write_partner_center and m.row.convert.is_set and m.row.required is Required.ALWAYS and not m.partner_center
     )
+
+
+def _news_of_microsoft(referral: ReferralView, base: Base | None) -> str:
+    if referral.microsofts is None:
+        return ""
+    return news_line(referral.microsofts, base.microsofts if base else None, referral.values.get("team") or ())
 
 
 def _emptied_note(m: Merged) -> str:

@@ -73,6 +73,7 @@ def settle(
         name_in_crm=str(change.values.get(name, record.name_in_crm) or ""),
         sync=record.sync,
         held=planned.held,
+        microsofts=referral.microsofts,
     )
 
 

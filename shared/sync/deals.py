@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.domain.base import load_base, view_record
-from shared.domain.errors import ConfigurationError, NotFound
+from shared.domain.errors import NotFound
 from shared.domain.link import Link, link_id_for_record, link_id_for_referral
+from shared.domain.microsofts_side import view_microsofts
 from shared.domain.record import Record, RecordKind
 from shared.domain.referral import MICROSOFT, Referral, parse_referral, read_path
 from shared.sync.outcome import Outcome, Result
@@ -19,8 +20,10 @@ from shared.sync.sides import LockedLink, Sides
 from shared.sync.take_in import take_in
 
 
-def bring_referral(sides: Sides, referral_id: str) -> Outcome:
+def bring_referral(sides: Sides, referral_id: str, microsofts: Referral | None = None) -> Outcome:
     """The referral and its CRM record are in step after this; a referral new to the CRM has a record.
+
+    ``microsofts`` is Microsoft's side of the deal, where it was read: a record that is there is told of it.
 
     Raises ``ConnectorError``: ``RetryLater`` when a repeat may succeed, ``Rejected`` when a person must act.
     """
@@ -28,38 +31,21 @@ def bring_referral(sides: Sides, referral_id: str) -> Outcome:
     if link is not None:
         with sides.links.lock(link.id) as locked:
             # The link is also known by the id of Microsoft's side, which is not ours to sync.
-            return _referral_of(sides, locked, parse_referral(sides.referrals.get(link.referral_id or referral_id)))
+            own = parse_referral(sides.referrals.get(link.referral_id or referral_id))
+            return _referral_of(sides, locked, own, microsofts)
     referral = parse_referral(sides.referrals.get(referral_id))
     if referral.is_microsofts:
         return Outcome(Result.IGNORED, "Microsoft's side of a deal; the partner's own side is what is synced.")
     link = _link_by_reference(sides, referral)
     if link is not None:
         with sides.links.lock(link.id) as locked:
-            return _referral_of(sides, locked, _not_older(sides, locked, referral))
+            return _referral_of(sides, locked, _not_older(sides, locked, referral), microsofts)
     if reason := _why_not_taken_in(sides, referral):
         return Outcome(Result.IGNORED, reason)
     if sides.dry_run:
         return Outcome(Result.DRY_RUN, "Dry run: would create the record in the CRM.")
     with sides.links.lock(link_id_for_referral(referral_id), new=_link_for(sides, referral)) as locked:
-        return _referral_of(sides, locked, _not_older(sides, locked, referral))
-
-
-def bring_related(sides: Sides, referral_id: str) -> Outcome:
-    """Microsoft's side of a deal changed: our own referral, which shows what changed there, is brought up to date."""
-    link = sides.links.find_by_referral(referral_id)
-    if link is not None and link.referral_id is not None:
-        return bring_referral(sides, link.referral_id)
-    try:
-        related = parse_referral(sides.referrals.get(referral_id))
-    except (NotFound, ConfigurationError):
-        return Outcome(Result.IGNORED, "Another organisation's side of a deal, which Partner Center does not show us.")
-    if not related.is_microsofts:
-        return bring_referral(sides, referral_id)
-    for document in sides.referrals.of_engagement(related.engagement_id or ""):
-        own = parse_referral(document)
-        if not own.is_microsofts:
-            return bring_referral(sides, own.id)
-    return Outcome(Result.IGNORED, "Microsoft's side of a deal in which this partner has no referral.")
+        return _referral_of(sides, locked, _not_older(sides, locked, referral), microsofts)
 
 
 def bring_record(sides: Sides, kind: RecordKind, record_id: str) -> Outcome:
@@ -85,15 +71,25 @@ def bring_record(sides: Sides, kind: RecordKind, record_id: str) -> Outcome:
         return _record_of(sides, locked, kind, record_id, record if _is_untouched(locked.link) else None)
 
 
-def _referral_of(sides: Sides, locked: LockedLink, referral: Referral) -> Outcome:
+def _referral_of(sides: Sides, locked: LockedLink, referral: Referral, microsofts: Referral | None = None) -> Outcome:
     """The link is locked and the referral was read under the lock, or is at least as new as the base."""
     if locked.link.referral_id is None:
         locked.save(replace(locked.link, referral_id=referral.id, engagement_id=referral.engagement_id))
+    if microsofts is not None:
+        _know(sides, locked, microsofts)
     if locked.link.record_id is None:
         if sides.dry_run:
             return Outcome(Result.DRY_RUN, "Dry run: would create the record in the CRM.", locked.link)
         return take_in(sides, locked, referral)
-    return reconcile(sides, locked, referral=referral)
+    theirs = None if microsofts is None else view_microsofts(microsofts)
+    return reconcile(sides, locked, referral=referral, microsofts=theirs)
+
+
+def _know(sides: Sides, locked: LockedLink, microsofts: Referral) -> None:
+    """The link is found by Microsoft's referral too, unless another link of the same engagement already is."""
+    is_unknown = locked.link.microsoft_referral_id in (None, MICROSOFT)
+    if is_unknown and sides.links.find_by_referral(microsofts.id) is None:
+        locked.save(replace(locked.link, microsoft_referral_id=microsofts.id))
 
 
 def _record_of(

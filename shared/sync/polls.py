@@ -18,7 +18,8 @@ from shared.domain.record import RecordKind
 from shared.domain.referral import parse_referral
 from shared.state.clock import Clock
 from shared.state.envelope import Envelope
-from shared.state.queues import CRM_CHANGES, REFERRAL_EVENTS
+from shared.state.queues import CRM_CHANGES, REFERRAL_EVENTS, RELATED_REFERRAL_EVENTS
+from shared.sync.related import is_known, knows_less
 from shared.sync.sides import ReferralsPort
 from shared.sync.work import Sender
 
@@ -104,10 +105,10 @@ def heal(watch: Watch) -> int:
     newest, queued = since + OVERLAP if cursor else since, 0
     for page in watch.referrals.updated_since(since):
         for document in page:
-            updated_at, missed = _look(watch, document)
+            updated_at, queue = _look(watch, document)
             newest = max(newest, updated_at or newest)
-            if missed:
-                watch.queue(REFERRAL_EVENTS, REFERRAL, str(document["id"]))
+            if queue is not None:
+                watch.queue(queue, REFERRAL, str(document["id"]))
                 queued += 1
     for link in watch.links.all(LinkStatus.PENDING):
         if link.updated_at is not None and link.updated_at < now - HALF_DONE_AFTER and link.failure is None:
@@ -119,22 +120,22 @@ def heal(watch: Watch) -> int:
     return queued
 
 
-def _look(watch: Watch, document: Mapping[str, Any]) -> tuple[datetime | None, bool]:
-    """When the referral changed, and whether the sync has missed that."""
+def _look(watch: Watch, document: Mapping[str, Any]) -> tuple[datetime | None, str | None]:
+    """When the referral changed, and the queue it belongs to if the sync has missed that.
+
+    Microsoft's side of a deal is looked at where Partner Center lists it; where it does not, our own side is that
+    changes with Microsoft's acceptance.
+    """
     try:
         referral = parse_referral(document)
     except ConnectorError as error:
         _log.warning("Partner Center lists a referral that cannot be read: %s", error)
-        return None, bool(document.get("id"))
-    if referral.is_microsofts:
-        return referral.updated_at, False
+        return None, REFERRAL_EVENTS if document.get("id") else None
     link = watch.links.find_by_referral(referral.id)
-    if link is None:
-        return referral.updated_at, True
-    known = [link.failure.etag] if link.failure else []
-    if link.base:
-        known.append(link.base.get("etag"))
-    return referral.updated_at, referral.etag not in known
+    if referral.is_microsofts:
+        is_missed = link is None or knows_less(link, referral)
+        return referral.updated_at, RELATED_REFERRAL_EVENTS if is_missed else None
+    return referral.updated_at, None if is_known(link, referral) else REFERRAL_EVENTS
 
 
 def _queue_half_done(watch: Watch, link: Link) -> None:

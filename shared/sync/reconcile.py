@@ -14,12 +14,14 @@ from shared.domain.base import (
     load_base,
     presume_record,
     presume_referral,
+    show_microsofts,
     view_record,
     view_referral,
 )
 from shared.domain.errors import RetryLater, VersionConflict
 from shared.domain.link import Link, LinkStatus
 from shared.domain.mapping import RecordMapping
+from shared.domain.microsofts_side import MicrosoftsSide
 from shared.domain.patch import PatchOperation
 from shared.domain.plan import Plan, plan
 from shared.domain.record import CrmStage, Record, RecordChange
@@ -65,7 +67,9 @@ class _Pair:
 
         The same is not said of a record: rows under it change without a new version of the record itself.
         """
-        return self.record is None and self.base is not None and self.versions.etag == self.base.etag
+        if self.record is not None or self.base is None:
+            return False
+        return self.versions.etag == self.base.etag and self.referral_view.microsofts == self.base.microsofts
 
 
 def reconcile(
@@ -75,15 +79,16 @@ def reconcile(
     referral: Referral | None = None,
     record: Record | None = None,
     told: Told | None = None,
+    microsofts: MicrosoftsSide | None = None,
 ) -> Outcome:
     """Both sides agree after this, or an error says why not; the link's base is what they agreed on.
 
     Give what was just read; the other side is presumed unchanged since the base, and read only when that turns out
-    wrong (HTTP 412) or the CRM cannot refuse a stale write.
+    wrong (HTTP 412) or the CRM cannot refuse a stale write. ``microsofts`` is Microsoft's side, where it was read.
     """
     told = told or Told()
     for _ in range(MAX_ATTEMPTS):
-        pair = _read(sides, locked, referral, record)
+        pair = _read(sides, locked, referral, record, microsofts)
         if pair.is_echo and not told.lines and not _lacks_reference(pair):
             return Outcome(Result.UNCHANGED, "Nothing changed since the last sync.", locked.link)
         planned = plan(pair.referral_view, pair.record_view, pair.base, pair.mapping, sides.rules())
@@ -102,7 +107,13 @@ def reconcile(
     raise RetryLater(f"The deal changed {MAX_ATTEMPTS} times while it was being synced; it is tried again", code="busy")
 
 
-def _read(sides: Sides, locked: LockedLink, referral: Referral | None, record: Record | None) -> _Pair:
+def _read(
+    sides: Sides,
+    locked: LockedLink,
+    referral: Referral | None,
+    record: Record | None,
+    microsofts: MicrosoftsSide | None,
+) -> _Pair:
     link, mapping = locked.link, sides.mapping(locked.link.kind)
     base = load_base(link.base, mapping) if link.base else None
     if referral is None and (base is None or base.etag is None):
@@ -110,14 +121,13 @@ def _read(sides: Sides, locked: LockedLink, referral: Referral | None, record: R
     can_presume = base is not None and base.record_version is not None and sides.crm.capabilities.optimistic_lock
     if record is None and not can_presume:
         record = sides.crm.get(link.kind, _record_id(locked))
-    return _Pair(
-        mapping,
-        base,
-        referral,
-        record,
+    views = show_microsofts(
         view_referral(referral, mapping) if referral else presume_referral(_there(base)),
         view_record(record, mapping) if record else presume_record(_there(base)),
+        microsofts or (base.microsofts if base else None),
+        mapping,
     )
+    return _Pair(mapping, base, referral, record, *views)
 
 
 def _there(base: Base | None) -> Base:

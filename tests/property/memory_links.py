@@ -17,7 +17,8 @@ class MemoryLinks:
         self._locked: set[str] = set()
 
     def find_by_referral(self, referral_id: str) -> Link | None:
-        return next((link for link in self.links.values() if link.referral_id == referral_id), None)
+        links = self.links.values()
+        return next((link for link in links if referral_id in (link.referral_id, link.microsoft_referral_id)), None)
 
     def find_by_record(self, kind: RecordKind, record_id: str) -> Link | None:
         return next((link for link in self.links.values() if (link.kind, link.record_id) == (kind, record_id)), None)

@@ -9,9 +9,9 @@ import pytest
 from shared.domain.errors import RetryLater, VersionConflict
 from shared.domain.link import Intent, Link, link_id_for_referral
 from shared.domain.record import RecordKind
-from shared.sync.deals import bring_related
 from shared.sync.outcome import Result
 from shared.sync.reconcile import reconcile
+from shared.sync.related import bring_related
 from tests.property.world import World
 
 ACCEPTED = {"status": "Active", "substatus": "Accepted"}
