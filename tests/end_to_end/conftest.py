@@ -11,7 +11,8 @@ from tests.end_to_end.scene import NO_TIMERS, Scene
 
 NO_BRAKE = {"BRAKE_PERCENT": "100"}
 """The tests of a module close more of its deals than a company does in an hour."""
-LONGEST_CALLBACK_DELAY_S = 0.6
+CALLBACK_DELAY_S = 0.15
+LONGEST_DELAY_APART_S = 0.8
 SceneMaker = Callable[[Mapping[str, str]], Scene]
 
 
@@ -30,10 +31,8 @@ def make_scene(tmp_path_factory: pytest.TempPathFactory, certificates: Certifica
             folder = tmp_path_factory.mktemp("world")
             world = World(folder, settings={**NO_TIMERS, **NO_BRAKE, **settings}, certificates=certificates)
             running.enter_context(world)
-            # Callbacks come when the write that caused them is over, and not two of one deal at once: one that finds
-            # the deal locked is put off for many seconds.
-            world.partner_center.deliveries.options.delay_s = LONGEST_CALLBACK_DELAY_S
-            world.partner_center.deliveries.options.shuffle = True
+            # Callbacks come when the write that caused them is over: one that finds its deal locked waits for seconds.
+            world.partner_center.deliveries.options.delay_s = CALLBACK_DELAY_S
             world.start_app()
             world.register_webhook()
             scene = Scene(world)
@@ -47,3 +46,12 @@ def make_scene(tmp_path_factory: pytest.TempPathFactory, certificates: Certifica
 def scene(make_scene: SceneMaker) -> Scene:
     """The module's one world, with the sandbox's own settings."""
     return make_scene({})
+
+
+@pytest.fixture
+def callbacks_apart(scene: Scene) -> Iterator[None]:
+    """For acts that raise several events of one deal at once: they would find each other's lock."""
+    options = scene.world.partner_center.deliveries.options
+    options.delay_s, options.shuffle = LONGEST_DELAY_APART_S, True
+    yield
+    options.delay_s, options.shuffle = CALLBACK_DELAY_S, False

@@ -9,7 +9,7 @@ import requests
 
 from sandbox.local_host.process import CHECKOUT, HostProcess
 from tests.end_to_end.conftest import SceneMaker
-from tests.end_to_end.scene import REFERRAL_ID, Scene
+from tests.end_to_end.scene import LOST, OPEN, REFERRAL_ID, Scene
 
 
 def history(scene: Scene, **query: str) -> dict[str, Any]:
@@ -119,13 +119,15 @@ def test_many_closings_within_an_hour_stop_until_a_person_has_looked(make_scene:
     deals = [scene.accepted()[0]]
     deals += [scene.incoming(status="Active", substatus="Accepted") for _ in range(11)]
     scene.settle()
-    for referral_id in deals:
-        scene.people.close(referral_id, "Lost")
-    scene.settle()
-    waiting = [referral_id for referral_id in deals if scene.record_of(referral_id)["statecode"] == 0]
-    assert 1 <= len(waiting) <= 2
+    few, waiting = deals[:10], deals[10:]
+    for batch in (few, waiting):
+        for referral_id in batch:
+            scene.people.close(referral_id, "Lost")
+        scene.settle()
+    assert {scene.record_of(referral_id)["statecode"] for referral_id in few} == {LOST}
+    assert {scene.record_of(referral_id)["statecode"] for referral_id in waiting} == {OPEN}
     assert "BRAKE_PERCENT" in scene.audit(scene.record_of(waiting[0])["opportunityid"])[0]
     for referral_id in waiting:
         resubmit(scene, referral=referral_id)
     scene.settle()
-    assert {scene.record_of(referral_id)["statecode"] for referral_id in deals} == {2}
+    assert {scene.record_of(referral_id)["statecode"] for referral_id in deals} == {LOST}

@@ -46,6 +46,7 @@ def test_id_link_audit_and_check_mark_are_written_back(scene: Scene) -> None:
     assert scene.audit(record_id) == ["CRM to Partner Center Referral sync success."]
 
 
+@pytest.mark.usefixtures("callbacks_apart")
 def test_with_help_microsofts_side_is_created_in_the_same_engagement(scene: Scene) -> None:
     record_id = scene.opportunity({HELP: PROOF_OF_CONCEPT})
     scene.settle()
@@ -61,6 +62,7 @@ def test_with_help_microsofts_side_is_created_in_the_same_engagement(scene: Scen
     assert record[VISIBLE] is True
 
 
+@pytest.mark.usefixtures("callbacks_apart")
 def test_help_chosen_later_brings_microsoft_in_then(scene: Scene) -> None:
     record_id = scene.opportunity()
     scene.settle()
@@ -77,6 +79,7 @@ def test_help_chosen_later_brings_microsoft_in_then(scene: Scene) -> None:
     assert len(scene.microsofts(own["engagementId"])) == 1
 
 
+@pytest.mark.usefixtures("callbacks_apart")
 def test_microsofts_acceptance_brings_its_crm_identifier(scene: Scene) -> None:
     record_id = scene.opportunity({HELP: PROOF_OF_CONCEPT})
     scene.settle()
@@ -86,19 +89,25 @@ def test_microsofts_acceptance_brings_its_crm_identifier(scene: Scene) -> None:
     assert scene.record(record_id)[MICROSOFT_CRM_ID] == "7-3FGH2JKLMN"
 
 
-def test_the_related_event_alone_brings_microsofts_crm_identifier(scene: Scene) -> None:
+@pytest.mark.usefixtures("callbacks_apart")
+@pytest.mark.parametrize("readable", [True, False], ids=["readable", "not-readable"])
+def test_the_related_event_alone_brings_microsofts_crm_identifier(scene: Scene, readable: bool) -> None:
+    """Whether or not our token may read Microsoft's side itself."""
+    partner_center = scene.world.partner_center
     record_id = scene.opportunity({HELP: PROOF_OF_CONCEPT})
     scene.settle()
-    deliveries = scene.world.partner_center.deliveries
-    deliveries.options.drop = lambda event: not event.event_name.startswith("related-")
+    partner_center.deliveries.options.drop = lambda event: not event.event_name.startswith("related-")
+    partner_center.store.related_readable = readable
     try:
         scene.people.microsoft_accepts(scene.referral_of(record_id)["engagementId"], "7-ONLYRELATED")
         scene.settle()
     finally:
-        deliveries.options.drop = None
+        partner_center.deliveries.options.drop = None
+        partner_center.store.related_readable = True
     assert scene.record(record_id)[MICROSOFT_CRM_ID] == "7-ONLYRELATED"
 
 
+@pytest.mark.usefixtures("callbacks_apart")
 @pytest.mark.parametrize(
     ("lacking", "changes", "named"),
     [

@@ -56,6 +56,7 @@ def test_losing_it_while_on_hold_declines_the_referral_with_the_status_reason(sc
     assert state(scene, record_id) == (LOST, OUT_SOLD)
 
 
+@pytest.mark.usefixtures("callbacks_apart")
 def test_winning_it_while_on_hold_accepts_first(scene: Scene) -> None:
     referral_id, record_id = scene.taken_in()
     scene.crm.win(record_id)
