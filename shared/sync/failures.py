@@ -122,8 +122,8 @@ def work_off_failure(desk: Desk, sides: Sides, function: str, queue: str, body: 
             try:
                 outcome: Outcome | ConnectorError = tell_failure(sides, envelope.kind, envelope.id, code, text)
             except RetryLater as error:
-                again = envelope.next_attempt()
-                desk.sender.send(queue, again, delay_s=wait_s(again.attempt, error, random.random()))  # noqa: S311
+                delay_s = wait_s(envelope.attempt, error, random.random())  # noqa: S311
+                desk.sender.send(queue, envelope.next_attempt(), delay_s=delay_s)
                 outcome = error
             except ConnectorError as error:
                 outcome = error  # the record refuses even the news; the run history has it

@@ -95,7 +95,7 @@ def _dispose(desk: Desk, queue: str, envelope: Envelope, error: ConnectorError) 
     if isinstance(error, RetryLater):
         if not is_given_up(envelope.first_seen, desk.clock(), desk.retry_for):
             again = envelope.next_attempt() if uses_up_a_try(error) else envelope
-            delay_s = wait_s(again.attempt, error, random.random())  # noqa: S311 - spreads load, protects nothing
+            delay_s = wait_s(envelope.attempt, error, random.random())  # noqa: S311 - spreads load, protects nothing
             desk.sender.send(queue, again, delay_s=delay_s)
             return error
         hours = desk.retry_for / timedelta(hours=1)
