@@ -116,7 +116,8 @@ def _read(
 ) -> _Pair:
     link, mapping = locked.link, sides.mapping(locked.link.kind)
     base = load_base(link.base, mapping) if link.base else None
-    if referral is None and (base is None or base.etag is None):
+    # A failure is over when both sides were read and agree; only then is the record told so.
+    if referral is None and (base is None or base.etag is None or (record is not None and link.failure is not None)):
         referral = parse_referral(sides.referrals.get(_referral_id(locked)))
     can_presume = base is not None and base.record_version is not None and sides.crm.capabilities.optimistic_lock
     if record is None and not can_presume:
@@ -139,7 +140,7 @@ def _there(base: Base | None) -> Base:
 def _apply(sides: Sides, locked: LockedLink, pair: _Pair, planned: Plan, told: Told) -> Outcome:
     """Partner Center first, then the record with the news of it, then the base: each step can be repeated."""
     after = _write_referral(sides, locked, pair, planned, told)
-    lines = _lines(planned, told, pair.mapping)
+    lines = _lines(planned, told, pair.mapping) or _recovery(locked.link, pair, planned)
     news = report_values(pair.record_view, pair.mapping, sides.rules(), lines, sides.clock(), failed=False)
     change = RecordChange({**news, **planned.to_crm.values}, planned.to_crm.stage)
     record_after = _write_record(sides, locked, pair, change)
@@ -171,6 +172,13 @@ def _apply(sides: Sides, locked: LockedLink, pair: _Pair, planned: Plan, told: T
         planned.received,
         planned.conflicts,
     )
+
+
+def _recovery(link: Link, pair: _Pair, planned: Plan) -> list[str]:
+    """What failed was mended without anything left to send: the record says so, and loses its cross mark."""
+    if link.failure is None or pair.referral is None or pair.record is None or _waiting_for(planned):
+        return []
+    return [success(TO_PARTNER_CENTER)]
 
 
 def _standing(link: Link, pair: _Pair, planned: Plan) -> dict[str, Any]:

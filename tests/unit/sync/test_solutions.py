@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from shared.domain.errors import LockTaken, RetryLater
+from shared.domain.errors import LockTaken, Rejected, RetryLater
 from shared.domain.link import Failure, LinkStatus
 from shared.domain.record import RecordKind
 from shared.domain.values import Solution
 from shared.state.envelope import Envelope
 from shared.state.queues import CRM_CHANGES
 from shared.state.solution_rows import KnownRow
+from shared.sync.failures import tell_failure
 from shared.sync.outcome import Result
 from shared.sync.polls import Watch
 from shared.sync.solutions import CURSOR, poll_solutions
@@ -277,3 +278,25 @@ def test_the_rows_of_a_deleted_opportunity_are_forgotten(desk: Desk) -> None:
     assert desk.poll() == [record_id]
     assert desk.rows.known == {}
     assert desk.world.record_changed(record_id).result is Result.IGNORED
+
+
+def test_an_unreadable_row_that_is_taken_away_again_ends_the_failure_and_that_is_told(desk: Desk) -> None:
+    _, record_id = desk.accepted()
+    desk.poll()
+    desk.set(record_id, SUPPLY, Solution("", "Contoso Backup"))
+    (queued,) = desk.poll()
+    with pytest.raises(Rejected) as refused:
+        desk.world.record_changed(queued)
+    tell_failure(desk.world.sides, "opportunity", record_id, refused.value.code, str(refused.value))
+    assert desk.world.record(record_id, "name").startswith("❌")
+    desk.set(record_id, SUPPLY)
+    (queued,) = desk.poll()
+    desk.world.record_changed(queued)
+    assert desk.world.record(record_id, "name").startswith("✔")
+    assert desk.world.audit(record_id)[0].endswith("CRM to Partner Center Referral sync success.")
+    link = desk.world.links.find_by_record(RecordKind.OPPORTUNITY, record_id)
+    assert link is not None
+    assert (link.status, link.failure) == (LinkStatus.SYNCED, None)
+    writes = desk.world.writes()
+    desk.world.record_changed(record_id)
+    assert desk.world.writes() == writes
