@@ -101,7 +101,7 @@ def _mapping_document(mapping: CrmMapping) -> dict[str, Any]:
             kind.value: {
                 "fields": [row.model_dump(mode="json") for row in record.all_fields],
                 "constants": dict(record.constants),
-                "account": record.account.model_dump(mode="json"),
+                "account": record.account and record.account.model_dump(mode="json"),
             }
             for kind, record in mapping.records.items()
         },

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.domain.errors import ConfigurationError
+from shared.domain.record import RecordKind
 from shared.setting_rules import missing_settings
 from shared.setting_types import (
     APP_FOLDER,
@@ -203,6 +204,11 @@ class Settings(BaseSettings):
         "44444444-4444-4444-4444-444444444444",
         "AzureWebJobsStorage__clientId",
     )
+
+    @property
+    def record_kinds(self) -> tuple[RecordKind, ...]:
+        """The kinds of CRM records that are looked after: leads only where they are let in."""
+        return (RecordKind.OPPORTUNITY,) if self.sync_cosell_opportunities_only else tuple(RecordKind)
 
     @classmethod
     def settings_customise_sources(

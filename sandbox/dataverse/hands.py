@@ -72,6 +72,14 @@ class Hands:
     def reopen(self, opportunity_id: str, status: int = 1) -> None:
         self.edit("opportunity", opportunity_id, {"statecode": 0, "statuscode": status})
 
+    def qualify(self, lead_id: str, *, opportunity: bool = True) -> str | None:
+        """A seller qualifies a lead with a new account and contact; the id of the opportunity that came of it."""
+        created = {"CreateAccount": True, "CreateContact": True, "CreateOpportunity": opportunity}
+        with self._lock, self._rows.all_or_nothing():
+            lead = self._row("lead", lead_id)
+            made = sales.qualify_lead(self._writer(SELLER_ID), lead, {**created, "Status": _DEFAULT_STATUS}, {})
+            return next((row.id for row in made if row.table == "opportunity"), None)
+
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Every row with every column, as the Web API shows them; amounts of money are Decimals."""
         with self._lock:

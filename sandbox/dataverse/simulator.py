@@ -60,7 +60,8 @@ class DataverseSimulator:
         self.control = Control()
         self.schema = load_schema()
         if not with_alternate_key:
-            self.schema.without_key("opportunity", "msft_referralkey")
+            for table in ("opportunity", "lead"):
+                self.schema.without_key(table, "msft_referralkey")
         for table in ("opportunity", "lead"):
             self.schema.change_column(table, AUDIT_COLUMN, max_length=audit_max_length)
         self._rows = Rows(self.schema, clock)
@@ -73,6 +74,7 @@ class DataverseSimulator:
         self.hands = Hands(self._rows, self._lock)
         self.insert, self.edit, self.delete = self.hands.insert, self.hands.edit, self.hands.delete
         self.win, self.lose, self.reopen = self.hands.win, self.hands.lose, self.hands.reopen
+        self.qualify = self.hands.qualify
         self.rows, self.row = self.hands.rows, self.hands.row
         self._check_token = check_token
         self._batch_failure_status = batch_failure_status

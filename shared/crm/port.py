@@ -14,9 +14,13 @@ from shared.domain.record import NewRecord, Record, RecordChange, RecordKind
 
 @dataclass(frozen=True)
 class Capabilities:
-    """``optimistic_lock``: an update that names an old version is refused, so the record need not be read first."""
+    """``optimistic_lock``: an update that names an old version is refused, so the record need not be read first.
+
+    ``qualifies_leads``: :meth:`CrmPort.qualify` can be asked for; elsewhere only the CRM's users convert leads.
+    """
 
     optimistic_lock: bool
+    qualifies_leads: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,8 +165,8 @@ class CrmPort(Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
 
-    def catalogue(self) -> Catalogue:
-        """Read once per worker and kept."""
+    def catalogue(self, kind: RecordKind = RecordKind.OPPORTUNITY) -> Catalogue:
+        """Read once per worker and kind, and kept."""
         ...
 
     def changes(self, kind: RecordKind, cursor: str | None) -> Iterator[ChangePage]:
@@ -194,6 +198,19 @@ class CrmPort(Protocol):
 
     def update(self, record: Record, change: RecordChange) -> Written:
         """All or nothing. With ``record.version``, raises ``VersionConflict`` if the record changed since."""
+        ...
+
+    def opportunity_of(self, lead: Record) -> Record | None:
+        """The opportunity that a qualified lead became, the oldest of several; ``None`` where there is none."""
+        ...
+
+    def qualify(self, lead: Record, prepared: Prepared, account_id: str | None) -> Record:
+        """The opportunity that an open lead becomes, with its account (unless ``account_id`` is given) and contact.
+
+        All or nothing. ``prepared`` is a look-up for the opportunity, whose contacts are used again. With
+        ``lead.version``, raises ``VersionConflict`` if the lead changed since: it may have been qualified already.
+        Only to be called where ``capabilities.qualifies_leads``.
+        """
         ...
 
     def link_to(self, kind: RecordKind, record_id: str) -> str:

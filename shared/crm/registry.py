@@ -32,7 +32,7 @@ def _dynamics365(settings: Settings, mapping: CrmMapping) -> CrmPort:
         authority_host=settings.azure_authority_host,
     )
     transport = build_transport(authorizer(credential, scope_of(url)))
-    return Dynamics365(transport, url, mapping, mapping.stages)
+    return Dynamics365(transport, url, mapping, mapping.stages, kinds=settings.record_kinds)
 
 
 _ADAPTERS: dict[str, Callable[[Settings, CrmMapping], CrmPort]] = {"dynamics365": _dynamics365}

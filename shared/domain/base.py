@@ -11,7 +11,7 @@ from typing import Any
 from shared.domain.errors import Rejected
 from shared.domain.mapping import FieldMapping, RecordMapping
 from shared.domain.microsofts_side import MicrosoftsSide, load_microsofts
-from shared.domain.record import CrmStage, Record
+from shared.domain.record import CrmStage, Record, RecordKind
 from shared.domain.referral import Referral, ReferralStage, read_path
 from shared.domain.stages import Stages
 
@@ -80,6 +80,7 @@ class RecordView:
     name_in_crm: str = ""
     sync: bool = True
     stage_reason: str | None = None
+    kind: RecordKind = RecordKind.OPPORTUNITY
 
 
 def view_referral(referral: Referral, mapping: RecordMapping) -> ReferralView:
@@ -129,6 +130,7 @@ def view_record(record: Record, mapping: RecordMapping) -> RecordView:
         name_in_crm=_name_in_crm(record, mapping),
         sync=bool(record.values.get(columns.sync)),
         stage_reason=record.stage_reason,
+        kind=record.kind,
     )
 
 

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from shared.domain.base import ReferralView
 from shared.domain.converters import cut
 from shared.domain.mapping import NO_LIMITS, RecordMapping, Travels
 from shared.domain.plan import Rules, check_for_crm, limits_of, marked
-from shared.domain.record import CustomerAccount, NewRecord
+from shared.domain.record import CrmStage, CustomerAccount, NewRecord, RecordKind, StageChange
 from shared.domain.referral import Referral
 from shared.domain.stages import first_stage
+from shared.domain.values import Person
 
 
-def build_record(referral: Referral, view: ReferralView, mapping: RecordMapping, rules: Rules, audit: str) -> NewRecord:
+def build_record(
+    referral: Referral,
+    view: ReferralView,
+    mapping: RecordMapping,
+    rules: Rules,
+    audit: str,
+    kind: RecordKind = RecordKind.OPPORTUNITY,
+) -> NewRecord:
     """The record, its customer account, contacts and solutions, as one thing to create.
+
+    A lead is made open, and qualified later if its referral was accepted already. CRMs do not take a lead without a
+    last name; it is the company's name then.
 
     Raises ``Rejected`` for a value that the CRM cannot take, naming the field.
     """
@@ -34,7 +47,7 @@ def build_record(referral: Referral, view: ReferralView, mapping: RecordMapping,
                 values[row.crm] = written
         else:
             account[column] = written
-            if row.name in mapping.account.match:
+            if mapping.account and row.name in mapping.account.match:
                 match[column] = written
     values[mapping.columns.sync] = True
     if mapping.columns.audit:
@@ -43,13 +56,23 @@ def build_record(referral: Referral, view: ReferralView, mapping: RecordMapping,
         name = mapping.field("name").crm
         limit = rules.limits.get(name, NO_LIMITS).max_length
         values[name] = cut(marked(str(values.get(name) or _fallback_name(view)), rules), limit)
+    is_lead = kind is RecordKind.LEAD
+    if is_lead and mapping.has("contacts"):
+        contacts = mapping.field("contacts").crm
+        values[contacts] = _with_last_name(values.get(contacts) or (), _fallback_name(view))
     return NewRecord(
-        kind=referral.kind,
+        kind=kind,
         referral_id=referral.id,
-        stage=first_stage(view.stage, view.status_reason),
+        stage=StageChange(CrmStage.ON_HOLD) if is_lead else first_stage(view.stage, view.status_reason),
         values=values,
-        account=CustomerAccount(match, account),
+        account=CustomerAccount(match, account) if mapping.account else None,
     )
+
+
+def _with_last_name(people: Sequence[Person], fallback: str) -> tuple[Person, ...]:
+    """The first of ``people``, or somebody without a name of their own, with a last name."""
+    first = people[0] if people else Person()
+    return (first if first.last_name else replace(first, last_name=fallback),)
 
 
 def _fallback_name(view: ReferralView) -> str:

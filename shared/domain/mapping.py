@@ -40,7 +40,7 @@ class ConflictPolicy(StrEnum):
 
 
 class Required(StrEnum):
-    """What must be there before a record is shared as a referral."""
+    """What must be there before an opportunity is shared as a referral, or a lead qualified."""
 
     NO = "no"
     ALWAYS = "always"
@@ -152,12 +152,15 @@ class AccountMatching(BaseModel):
 
 
 class RecordMapping(BaseModel):
-    """Everything about one kind of record. ``constants`` are set on every record the connector creates."""
+    """Everything about one kind of record. ``constants`` are set on every record the connector creates.
+
+    Without ``account`` the customer is in columns of the record itself, as in a lead.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     columns: SystemColumns
-    account: AccountMatching
+    account: AccountMatching | None = None
     fields: tuple[FieldMapping, ...]
     constants: Mapping[str, Any] = {}
 
@@ -166,7 +169,7 @@ class RecordMapping(BaseModel):
         names = [row.name for row in self.fields]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"more than one field is named {', '.join(twice)}")
-        if missing := [name for name in self.account.match if name not in names]:
+        if missing := [name for name in (self.account.match if self.account else ()) if name not in names]:
             raise ValueError(f"account.match names {', '.join(missing)}, which is no field")
         return self
 
@@ -195,6 +198,8 @@ class RecordMapping(BaseModel):
 
     def account_column(self, row: FieldMapping) -> str | None:
         """The account column behind ``row``, or ``None`` when it is a field of the record itself."""
+        if self.account is None:
+            return None
         prefix = f"{self.account.lookup}."
         return row.crm.removeprefix(prefix) if row.crm.startswith(prefix) else None
 
@@ -263,13 +268,13 @@ def build_mapping(
 ) -> CrmMapping:
     """The effective mapping: ``document``, then ``overlay``, then CRM field names from settings, by row name.
 
-    A name without a dot in ``field_names`` replaces the last part of the row's path, so that a setting may name a
-    column of the account. Raises ``ConfigurationError`` that lists every mistake with its place, and its line where
-    ``text``, what ``overlay`` was read from, has it.
+    ``field_names`` are for opportunities. A name without a dot replaces the last part of the row's path, so that a
+    setting may name a column of the account. Raises ``ConfigurationError`` that lists every mistake with its place, and
+    its line where ``text``, what ``overlay`` was read from, has it.
     """
     merged = _lay_over(dict(document), overlay or {})
     lines: Mapping[Place, int] = key_lines(text)
-    for row in _rows(merged):
+    for row in _opportunity_rows(merged):
         if new := (field_names or {}).get(row.get("name", "")):
             row["crm"] = new if "." in new else ".".join((*str(row.get("crm", "")).split(".")[:-1], new))
     try:
@@ -283,12 +288,12 @@ def build_mapping(
     return mapping.model_copy(update={"lines": lines, "source": source})
 
 
-def _rows(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every row of every record, as far as the document has the right shape; what has not is told of later."""
+def _opportunity_rows(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The rows of opportunities, as far as the document has the right shape; what has not is told of later."""
     records = document.get("records")
-    for record in records.values() if isinstance(records, Mapping) else ():
-        rows = record.get("fields") if isinstance(record, Mapping) else None
-        yield from (row for row in (rows if isinstance(rows, list) else ()) if isinstance(row, dict))
+    record = records.get(RecordKind.OPPORTUNITY.value) if isinstance(records, Mapping) else None
+    rows = record.get("fields") if isinstance(record, Mapping) else None
+    yield from (row for row in (rows if isinstance(rows, list) else ()) if isinstance(row, dict))
 
 
 def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,7 +75,8 @@ class Plan:
 
 def plan(referral: ReferralView, record: RecordView, base: Base | None, mapping: RecordMapping, rules: Rules) -> Plan:
     """The plan for one link. Raises ``Rejected`` for a value that the other side cannot take."""
-    stages = plan_stages(Stages(referral.stage, record.stage), base.stages if base else None, referral.status_reason)
+    now = Stages(referral.stage, record.stage)
+    stages = plan_stages(now, base.stages if base else None, referral.status_reason, record.kind)
     merged = _merge_all(referral, record, base, mapping, rules)
     blocked = _reason_not_to_send(referral, record, stages)
     emptied = [m for m in merged if not blocked and _empties_what_is_required(m)]

@@ -15,7 +15,11 @@ class RecordKind(StrEnum):
 
 
 class CrmStage(StrEnum):
-    """What the stage of a record means for the referral; the CRM's own stage names are settings."""
+    """What the stage of a record means for the referral; the CRM's own stage names are settings.
+
+    A lead is ``ON_HOLD`` while it is open, ``ACTIVE`` once it was qualified into an opportunity, and ``LOST`` once it
+    was disqualified; it is never ``WON``.
+    """
 
     ON_HOLD = "on_hold"
     ACTIVE = "active"
@@ -34,7 +38,8 @@ class Record:
     ``values`` is keyed by the CRM paths of the mapping (``estimatedvalue``, ``customerid_account.name``, ``@contacts``)
     and holds plain values: text, bool, ``Decimal``, ``date``, option labels as text, currencies as ISO codes, people
     and solutions as tuples. A path the CRM does not have is absent; a blank field is ``None``.
-    ``version`` is what an optimistic write names (an ETag), or ``None`` where it is not known.
+    ``version`` is what an optimistic write names (an ETag), or ``None`` where it is not known. ``lead_id`` is the lead
+    that an opportunity was made of, where the CRM tells it.
     """
 
     kind: RecordKind
@@ -44,6 +49,7 @@ class Record:
     stage: CrmStage
     values: Mapping[str, Any]
     stage_reason: str | None = None
+    lead_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,11 +87,11 @@ class NewRecord:
     """A record to create for a referral, with its account and contact, in one atomic request.
 
     ``values`` by CRM path as in :class:`Record` (with ``@contacts``, ``@team`` and ``@solutions``), including the
-    referral id, which is the key that forbids a second one.
+    referral id, which is the key that forbids a second one. A lead has no ``account``.
     """
 
     kind: RecordKind
     referral_id: str
     stage: StageChange
     values: Mapping[str, Any]
-    account: CustomerAccount
+    account: CustomerAccount | None

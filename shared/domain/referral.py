@@ -100,6 +100,14 @@ class Referral:
         invited_by = read_path(self.document, "inviteContext.invitedBy.organizationId")
         return RecordKind.LEAD if invited_by == MICROSOFT else RecordKind.OPPORTUNITY
 
+    @property
+    def record_kinds(self) -> tuple[RecordKind, ...]:
+        """What the CRM may hold for it, what to make of it first: a lead that was accepted is made an opportunity."""
+        if self.kind is RecordKind.OPPORTUNITY:
+            return (RecordKind.OPPORTUNITY,)
+        kinds = (RecordKind.LEAD, RecordKind.OPPORTUNITY)
+        return kinds if self.stage is ReferralStage.RECEIVED else kinds[::-1]
+
 
 def read_path(document: Any, path: str) -> Any:
     """The value at a dotted path, or ``None`` where any step is missing."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.domain.record import CrmStage, StageChange
+from shared.domain.record import CrmStage, RecordKind, StageChange
 from shared.domain.referral import ReferralStage
 
 
@@ -30,13 +30,19 @@ class StageDecision:
     note: str = ""
 
 
-def plan_stages(now: Stages, base: Stages | None, status_reason: str | None = None) -> StageDecision:
+def plan_stages(
+    now: Stages,
+    base: Stages | None,
+    status_reason: str | None = None,
+    kind: RecordKind = RecordKind.OPPORTUNITY,
+) -> StageDecision:
     """What must move where, given what both sides last agreed on; total over every pair of stages.
 
-    ``status_reason`` is the referral's own reason for being closed, for the CRM.
+    ``status_reason`` is the referral's own reason for being closed, for the CRM. An open lead goes with a referral that
+    was accepted, or even won: to become an opportunity is no change of its stage.
     """
     there, here = now.referral, now.record
-    if there.crm_stage == here:
+    if there.crm_stage == here or (kind is RecordKind.LEAD and is_to_be_qualified(now)):
         return StageDecision(now)
     if there.is_closed:
         return _closed_there(now, base, status_reason)
@@ -49,6 +55,11 @@ def plan_stages(now: Stages, base: Stages | None, status_reason: str | None = No
     if moved_there:
         return StageDecision(Stages(there, CrmStage.ACTIVE), record_change=StageChange(CrmStage.ACTIVE))
     return StageDecision(now)
+
+
+def is_to_be_qualified(now: Stages) -> bool:
+    """Whether a lead in this stage is open, although its referral was accepted: it is to become an opportunity."""
+    return now.record is CrmStage.ON_HOLD and now.referral in (ReferralStage.ACCEPTED, ReferralStage.WON)
 
 
 def _closed_here(now: Stages) -> StageDecision:

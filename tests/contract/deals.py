@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from shared.domain.mapping import CrmMapping, build_mapping
+from shared.domain.mapping import CrmMapping, RecordMapping, build_mapping
 from shared.domain.record import CrmStage, CustomerAccount, NewRecord, RecordKind, StageChange
 from shared.domain.values import Person, Solution
 
@@ -48,6 +48,10 @@ def paths(mapping: CrmMapping, values: Mapping[str, Any]) -> dict[str, Any]:
     return {record.field(name).crm: value for name, value in values.items()}
 
 
+def _matched(record: RecordMapping) -> tuple[str, ...]:
+    return record.account.match if record.account else ()
+
+
 def deal(
     mapping: CrmMapping,
     referral_id: str = REFERRAL_ID,
@@ -63,7 +67,7 @@ def deal(
         for name, value in by_name.items()
         if (column := record.account_column(record.field(name))) is not None
     }
-    match = {str(record.account_column(record.field(name))): by_name[name] for name in record.account.match}
+    match = {str(record.account_column(record.field(name))): by_name[name] for name in _matched(record)}
     system = {record.columns.sync: True, record.columns.referral_id: referral_id}
     return NewRecord(
         RecordKind.OPPORTUNITY,

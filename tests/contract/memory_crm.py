@@ -28,12 +28,14 @@ from shared.domain.mapping import CrmMapping, RecordMapping
 from shared.domain.record import CrmStage, NewRecord, Record, RecordChange, RecordKind, StageChange
 from shared.domain.values import Person
 from tests.contract.memory_details import MemoryDetails
-from tests.contract.memory_rules import CURRENCIES, Rules, matches
+from tests.contract.memory_rules import CURRENCIES, Rules, made_of_lead, matches
 from tests.contract.memory_solutions import MemorySolutions
 
 
 @dataclass
 class _Row:
+    """``account_id`` is blank where there is no account, as in a lead; ``lead_id`` is what an opportunity came of."""
+
     kind: RecordKind
     id: str
     account_id: str
@@ -42,6 +44,7 @@ class _Row:
     modified_at: datetime
     version: int = 0
     values: dict[str, Any] = field(default_factory=dict)
+    lead_id: str | None = None
 
     @property
     def etag(self) -> str:
@@ -79,6 +82,7 @@ class MemoryCrm:
         max_lengths: Mapping[str, int] | None = None,
         currencies: Mapping[str, int] | None = None,
         optimistic_lock: bool = True,
+        qualifies_leads: bool = True,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         users: Mapping[str, Person] | None = None,
         page_size: int = 100,
@@ -88,6 +92,7 @@ class MemoryCrm:
         self._mapping = mapping
         self._rules = Rules(mapping, max_lengths or {}, CURRENCIES if currencies is None else currencies, users)
         self._optimistic_lock = optimistic_lock
+        self._qualifies_leads = qualifies_leads
         self._clock = clock
         self._lock = threading.RLock()
         self._last_id = self._version = self._oldest_cursor = 0
@@ -100,10 +105,10 @@ class MemoryCrm:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(optimistic_lock=self._optimistic_lock)
+        return Capabilities(optimistic_lock=self._optimistic_lock, qualifies_leads=self._qualifies_leads)
 
-    def catalogue(self) -> Catalogue:
-        return self._rules.catalogue()
+    def catalogue(self, kind: RecordKind = RecordKind.OPPORTUNITY) -> Catalogue:
+        return self._rules.catalogue(kind)
 
     def changes(self, kind: RecordKind, cursor: str | None) -> Iterator[ChangePage]:
         with self._lock:
@@ -142,7 +147,7 @@ class MemoryCrm:
                 tuple(
                     AccountCandidate(account.id, account.values.get("name") or "", account.created_at)
                     for account in self._accounts.values()
-                    if any(new.account.match.values()) and matches(account.values, new.account.match)
+                    if new.account and any(new.account.match.values()) and matches(account.values, new.account.match)
                 ),
                 tuple(
                     ContactCandidate(f"contact of {row.id}", person.email, row.account_id)
@@ -161,14 +166,9 @@ class MemoryCrm:
             if account_id is not None and account_id not in self._accounts:
                 raise NotFound(f"There is no account {account_id}")
             mapping = self._mapping.records[new.kind]
-            account_path = f"{mapping.account.lookup}."
-            own = {path: value for path, value in new.values.items() if not path.startswith(account_path)}
+            own = {path: value for path, value in new.values.items() if _account_column(mapping, path) is None}
             own = self._rules.checked(mapping, {**mapping.constants, **own})
-            columns = {f"{account_path}{name}": value for name, value in new.account.values.items()}
-            columns = self._rules.checked(mapping, columns)
-            account_id = account_id or self.add_account(
-                **{path.removeprefix(account_path): value for path, value in columns.items()}
-            )
+            account_id = account_id or self._account_of_new(mapping, new)
             own[mapping.columns.referral_id] = new.referral_id
             row = self._insert(new.kind, account_id, new.stage)
             self._write(row, own)
@@ -185,6 +185,35 @@ class MemoryCrm:
             _raise(after)
             read = self._record(row)
             return Written(row.id, read.version, row.modified_at, {path: read.values[path] for path in change.values})
+
+    def opportunity_of(self, lead: Record) -> Record | None:
+        with self._lock:
+            self._count("opportunity_of")
+            found = (row for row in self._rows.values() if row.lead_id == lead.id)
+            return next((self._record(row) for row in found), None)
+
+    def qualify(self, lead: Record, prepared: Prepared, account_id: str | None) -> Record:
+        with self._lock:
+            after = self._count("qualify")
+            row = self._row(lead.kind, lead.id)
+            if lead.version is not None and lead.version != row.etag:
+                raise VersionConflict(f"The lead {lead.id} changed since it was read")
+            made = self.qualify_lead(lead.id, account_id)
+            _raise(after)
+            return self.peek(made)
+
+    def qualify_lead(self, lead_id: str, account_id: str | None = None) -> str:
+        """A seller makes an opportunity of a lead, as this CRM does it: what both have in common is copied; its id."""
+        with self._lock:
+            lead, mapping = self._rows[lead_id], self._mapping.records[RecordKind.OPPORTUNITY]
+            values = {**made_of_lead(self._mapping, lead.values)}
+            row = self._insert(RecordKind.OPPORTUNITY, account_id or self.add_account(), StageChange(CrmStage.ACTIVE))
+            row.lead_id = lead_id
+            if account_id:
+                values = {path: value for path, value in values.items() if _account_column(mapping, path) is None}
+            self._write(row, values)
+            self._write(lead, {}, StageChange(CrmStage.ACTIVE))
+            return row.id
 
     def link_to(self, kind: RecordKind, record_id: str) -> str:
         return f"https://memory.example/{kind}/{record_id}"
@@ -268,6 +297,14 @@ class MemoryCrm:
                 return due.error
             raise due.error
 
+    def _account_of_new(self, mapping: RecordMapping, new: NewRecord) -> str:
+        if new.account is None or mapping.account is None:
+            return ""
+        prefix = f"{mapping.account.lookup}."
+        values = {f"{prefix}{name}": value for name, value in new.account.values.items()}
+        checked = self._rules.checked(mapping, values)
+        return self.add_account(**{path.removeprefix(prefix): value for path, value in checked.items()})
+
     def _new_id(self) -> str:
         self._last_id += 1
         return f"00000000-0000-4000-8000-{self._last_id:012d}"
@@ -296,10 +333,10 @@ class MemoryCrm:
                 values[path] = self._accounts[row.account_id].values.get(column)
             else:
                 values[path] = row.values.get(path, () if path.startswith("@") else None)
-        return Record(row.kind, row.id, row.etag, row.modified_at, row.stage, values, row.stage_reason)
+        return Record(row.kind, row.id, row.etag, row.modified_at, row.stage, values, row.stage_reason, row.lead_id)
 
     def _insert(self, kind: RecordKind, account_id: str, stage: StageChange) -> _Row:
-        row = _Row(kind, self._new_id(), account_id, stage.stage, self._rules.label(stage), self._clock())
+        row = _Row(kind, self._new_id(), account_id, stage.stage, self._rules.label(stage, kind), self._clock())
         self._rows[row.id] = row
         return row
 
@@ -314,7 +351,7 @@ class MemoryCrm:
                 row.values[path] = value
         self._rules.round_money(mapping, row.values)
         if stage:
-            row.stage, row.stage_reason = stage.stage, self._rules.label(stage)
+            row.stage, row.stage_reason = stage.stage, self._rules.label(stage, row.kind)
         if "@solutions" in values:
             self.solutions.replace(row.id, row.values["@solutions"])
         row.version, row.modified_at = self._next_version(), self._clock()
@@ -325,6 +362,8 @@ class MemoryCrm:
 
 
 def _account_column(mapping: RecordMapping, path: str) -> str | None:
+    if mapping.account is None:
+        return None
     lookup, _, column = path.rpartition(".")
     return column if lookup == mapping.account.lookup else None
 

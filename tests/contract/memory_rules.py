@@ -11,7 +11,7 @@ from typing import Any
 from shared.crm.port import Catalogue
 from shared.domain.errors import ConfigurationError, Rejected
 from shared.domain.mapping import CrmMapping, FieldLimits, FieldMapping, RecordMapping
-from shared.domain.record import CrmStage, StageChange
+from shared.domain.record import CrmStage, RecordKind, StageChange
 from shared.domain.values import Person
 
 CURRENCIES = {"EUR": 2, "USD": 2, "JPY": 0}
@@ -27,11 +27,10 @@ class Rules:
     currencies: Mapping[str, int]
     users: Mapping[str, Person] | None
 
-    def catalogue(self) -> Catalogue:
-        limits: dict[str, FieldLimits] = {}
-        for mapping in self.mapping.records.values():
-            rows = {row.crm: row for row in mapping.fields}
-            limits |= {path: self._limits(path, rows.get(path)) for path in mapping.crm_paths}
+    def catalogue(self, kind: RecordKind) -> Catalogue:
+        mapping = self.mapping.records[kind]
+        rows = {row.crm: row for row in mapping.fields}
+        limits = {path: self._limits(path, rows.get(path)) for path in mapping.crm_paths}
         return Catalogue(limits, dict(self.currencies))
 
     def _limits(self, path: str, row: FieldMapping | None) -> FieldLimits:
@@ -80,12 +79,23 @@ class Rules:
             if row.converter == "money" and isinstance(amount, Decimal):
                 values[row.crm] = amount.quantize(step, rounding=ROUND_HALF_UP)
 
-    def label(self, change: StageChange) -> str | None:
+    def label(self, change: StageChange, kind: RecordKind = RecordKind.OPPORTUNITY) -> str | None:
         """The stage's name in the CRM; a loss that nobody here decided has a name of its own."""
         declined = (change.reason or "").startswith(("Declined", "Expired", "Error"))
+        if kind is RecordKind.LEAD:
+            lost = "declined" if declined else "lost"
+            names = {CrmStage.ON_HOLD: "open", CrmStage.ACTIVE: "qualified", CrmStage.LOST: lost}
+            return str(self.mapping.adapter["lead"]["status_reasons"][names[change.stage]])
         return self.mapping.stages.get("declined" if change.stage is CrmStage.LOST and declined else change.stage)
 
 
 def matches(columns: Mapping[str, Any], match: Mapping[str, Any]) -> bool:
     """Every column agrees, without case; blank agrees with blank."""
     return all(str(columns.get(name) or "").casefold() == str(value or "").casefold() for name, value in match.items())
+
+
+def made_of_lead(mapping: CrmMapping, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What an opportunity gets of a lead that is qualified: fields of the same name, but for what Microsoft added."""
+    lead, opportunity = mapping.records[RecordKind.LEAD], mapping.records[RecordKind.OPPORTUNITY]
+    common = [(row, opportunity.field(row.name)) for row in lead.fields if opportunity.has(row.name)]
+    return {there.crm: values[here.crm] for here, there in common if values.get(here.crm) is not None}

@@ -239,5 +239,7 @@ def test_an_update_of_strangers_only_writes_nothing(dynamics365: Dynamics365Rig)
 
 
 def test_a_kind_of_record_that_is_not_mapped_is_named(dynamics365: Dynamics365Rig) -> None:
+    opportunities = {OPPORTUNITY: dynamics365.mapping.records[OPPORTUNITY]}
+    crm = dynamics365.adapter(dynamics365.mapping.model_copy(update={"records": opportunities}))
     with pytest.raises(ConfigurationError, match="lead"):
-        dynamics365.crm.get(RecordKind.LEAD, "0a5f3b1e-0000-4000-8000-000000000001")
+        crm.get(RecordKind.LEAD, "0a5f3b1e-0000-4000-8000-000000000001")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -13,6 +13,7 @@ from shared.answers import Response
 from shared.crm.dynamics365.batch import Part
 from shared.crm.dynamics365.diagnosis import diagnose
 from shared.crm.dynamics365.layout import Layout, build_layout
+from shared.crm.dynamics365.leads import oldest, opportunity_part, parents_part, qualifying
 from shared.crm.dynamics365.lookups import (
     PreparingQuery,
     by_referral,
@@ -52,15 +53,16 @@ Result = TypeVar("Result")
 
 
 class Dynamics365:
-    """Opportunities of one environment; safe to share between threads.
+    """Opportunities and leads of one environment; safe to share between threads.
 
     ``stages`` are the labels of status reasons by stage (``mapping.stages`` with the settings laid over).
-    ``app_id`` is the model-driven app that links open, the default one where it is blank. Metadata are read at the
-    first call and kept; they are read once more when a row holds a choice that they do not have.
+    ``app_id`` is the model-driven app that links open, the default one where it is blank. ``kinds`` are the records
+    whose tables a diagnosis looks at: without leads, theirs need no columns of Microsoft's. Metadata are read at the
+    first call for a kind of record and kept; they are read once more when a row holds a choice that they do not have.
     """
 
     name = SERVICE
-    capabilities = Capabilities(optimistic_lock=True)
+    capabilities = Capabilities(optimistic_lock=True, qualifies_leads=True)
 
     def __init__(
         self,
@@ -70,6 +72,7 @@ class Dynamics365:
         stages: Mapping[str, str] | None = None,
         *,
         app_id: str = "",
+        kinds: Collection[RecordKind] = tuple(RecordKind),
         page_size: int = 500,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -79,20 +82,20 @@ class Dynamics365:
         self._tables = read_tables(mapping)
         self._stage_names = dict(mapping.stages if stages is None else stages)
         self._app_id = app_id
+        self._kinds = kinds
         self._page_size = page_size
         self._lock = threading.Lock()
-        self._layouts: Mapping[RecordKind, Layout] | None = None
+        self._layouts: dict[RecordKind, Layout] = {}
 
-    def catalogue(self) -> Catalogue:
-        layouts = self._all_layouts()
-        limits = {path: limit for layout in layouts.values() for path, limit in layout.limits().items()}
-        schema = next(iter(layouts.values())).schema
-        return Catalogue(limits, {one.iso_code: one.decimals for one in schema.currencies if one.is_active})
+    def catalogue(self, kind: RecordKind = RecordKind.OPPORTUNITY) -> Catalogue:
+        layout = self._layout(kind)
+        currencies = layout.schema.currencies
+        return Catalogue(layout.limits(), {one.iso_code: one.decimals for one in currencies if one.is_active})
 
     def refresh(self) -> None:
         """The next call reads the metadata again."""
         with self._lock:
-            self._layouts = None
+            self._layouts = {}
 
     def changes(self, kind: RecordKind, cursor: str | None) -> Iterator[ChangePage]:
         layout = self._layout(kind)
@@ -154,6 +157,23 @@ class Dynamics365:
         values = self._read(record.kind, lambda current: current.values(row, tuple(change.values)))
         return Written(record.id, row.get("@odata.etag"), moment(row["modifiedon"]), values)
 
+    def opportunity_of(self, lead: Record) -> Record | None:
+        _check_id(lead.kind, lead.id)
+        part = opportunity_part(self._layout(RecordKind.OPPORTUNITY), lead.id)
+        answer = self._api.send("GET", part.path, part.operation)
+        return self._read(RecordKind.OPPORTUNITY, lambda layout: oldest(answer, layout))
+
+    def qualify(self, lead: Record, prepared: Prepared, account_id: str | None) -> Record:
+        leads, after = self._layout(RecordKind.LEAD), opportunity_part(self._layout(RecordKind.OPPORTUNITY), lead.id)
+        _check_id(lead.kind, lead.id)
+        parents = parents_part(leads, lead)
+        row = self._api.send("GET", parents.path, parents.operation).json_object()
+        answers = self._api.batch("lead.qualify", [qualifying(leads, lead, row, prepared, account_id), after])
+        made = self._read(RecordKind.OPPORTUNITY, lambda layout: oldest(answers[-1], layout))
+        if made is None:
+            raise answers[-1].unreadable("no opportunity after the lead was qualified")
+        return made
+
     def link_to(self, kind: RecordKind, record_id: str) -> str:
         definition = self._tables.of(kind)
         query = {"appid": self._app_id} if self._app_id else {}
@@ -161,7 +181,9 @@ class Dynamics365:
         return f"{self._base_url}/main.aspx?{urlencode(query)}"
 
     def diagnose(self) -> tuple[Finding, ...]:
-        return diagnose(self._api, self._mapping, self._tables, self._stage_names)
+        records = {kind: record for kind, record in self._mapping.records.items() if kind in self._kinds}
+        mapping = self._mapping.model_copy(update={"records": records})
+        return diagnose(self._api, mapping, self._tables, self._stage_names)
 
     def save_solution_details(
         self, rows: Sequence[SolutionDetail], *, dry_run: bool = False, progress: Callable[[int], None] | None = None
@@ -227,26 +249,21 @@ class Dynamics365:
             ) from None
 
     def _layout(self, kind: RecordKind) -> Layout:
-        layout = self._all_layouts().get(kind)
-        if layout is None:
-            raise ConfigurationError(
-                f"The field mapping for Dynamics 365 has no {kind}", code="mapping", service=SERVICE
-            )
-        return layout
-
-    def _all_layouts(self) -> Mapping[RecordKind, Layout]:
         with self._lock:
-            if self._layouts is None:
-                schema = self._read_schema()
-                self._layouts = {
-                    kind: build_layout(kind, mapping, self._tables, schema, self._stage_names)
-                    for kind, mapping in self._mapping.records.items()
-                }
-            return self._layouts
+            layout = self._layouts.get(kind)
+            if layout is None:
+                mapping, definition = self._mapping.records.get(kind), self._tables.of(kind)
+                if mapping is None or definition is None:
+                    raise ConfigurationError(
+                        f"The field mapping for Dynamics 365 has no {kind}", code="mapping", service=SERVICE
+                    )
+                schema = self._read_schema(definition.table)
+                layout = build_layout(kind, mapping, self._tables, schema, self._stage_names)
+                self._layouts[kind] = layout
+            return layout
 
-    def _read_schema(self) -> Schema:
-        records = [definition.table for kind in self._mapping.records if (definition := self._tables.of(kind))]
-        query = schema_query(self._tables, records)
+    def _read_schema(self, table: str) -> Schema:
+        query = schema_query(self._tables, [table])
         answers = self._api.batch("metadata.read", query.parts(), tolerate=(404,))
         return query.parse(answers)
 

@@ -72,10 +72,12 @@ def columns(environment: Environment) -> Finding:
     """Tables, columns and lookups of the mapping."""
     missing: list[str] = []
     for kind, name, table in environment.records():
-        if table is None:
+        definition = environment.tables.of(kind)
+        if table is None or definition is None:
             missing.append(f"table {name}")
         else:
-            missing += resolve(environment.mapping.records[kind], table, environment.tables, environment.schema).missing
+            mapping = environment.mapping.records[kind]
+            missing += resolve(mapping, definition, environment.tables, environment.schema).missing
     if missing:
         return Finding(COLUMNS, Condition.FAILED, f"Missing: {'; '.join(dict.fromkeys(missing))}.", INSTALL_SCHEMA)
     count = sum(len(record.crm_paths) for record in environment.mapping.records.values())

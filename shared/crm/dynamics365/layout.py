@@ -10,9 +10,17 @@ from typing import Any
 from shared.crm.dynamics365 import values as json_values
 from shared.crm.dynamics365.errors import INSTALL_SCHEMA
 from shared.crm.dynamics365.metadata import Currency, Schema, Table
-from shared.crm.dynamics365.paths import CurrencyLookup, OwnColumn, Places, RelatedColumn, read_query, resolve
-from shared.crm.dynamics365.stages import StatusReasons
-from shared.crm.dynamics365.tables import PeopleTable, SolutionsTable, Tables
+from shared.crm.dynamics365.paths import (
+    CurrencyLookup,
+    OwnColumn,
+    OwnPerson,
+    Places,
+    RelatedColumn,
+    read_query,
+    resolve,
+)
+from shared.crm.dynamics365.stages import LeadStatusReasons, Reasons, StatusReasons
+from shared.crm.dynamics365.tables import LeadTable, PeopleTable, SolutionsTable, Tables
 from shared.domain.converters import cut
 from shared.domain.errors import ConfigurationError, Rejected
 from shared.domain.mapping import FieldLimits, RecordMapping
@@ -24,14 +32,14 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Layout:
-    """``query`` reads everything :meth:`record` needs."""
+    """``query`` reads everything :meth:`record` needs; ``tables`` are those around records of this kind."""
 
     kind: RecordKind
     mapping: RecordMapping
     tables: Tables
     schema: Schema
     places: Places
-    reasons: StatusReasons
+    reasons: Reasons
     query: str
 
     @property
@@ -60,6 +68,7 @@ class Layout:
             stage=stage,
             values=self.values(row, self.mapping.crm_paths),
             stage_reason=reason,
+            lead_id=row.get(self.places.lead.id_property) if self.places.lead else None,
         )
 
     def values(self, row: Row, paths: Sequence[str]) -> dict[str, Any]:
@@ -76,6 +85,9 @@ class Layout:
                 case RelatedColumn(lookup, _, column) if lookup.name in row:
                     related = row[lookup.name] or {}
                     found[path] = json_values.from_json(column, related.get(column.name), currency)
+                case OwnPerson(columns) if all(column.name in row for column in columns):
+                    person = Person(*((row[column.name] or "") for column in columns))
+                    found[path] = () if person == Person() else (person,)
         if "@contacts" in paths and self.tables.contacts and self.tables.contacts.lookup in row:
             found["@contacts"] = people(self.tables.contacts, row)
         if "@team" in paths and self.tables.team and self.tables.team.lookup in row:
@@ -115,6 +127,13 @@ class Layout:
                     written[column.name] = json_values.to_json(column, value)
                 case CurrencyLookup(lookup):
                     written[f"{lookup.name}@odata.bind"] = self.currency_reference(value, path)
+                case OwnPerson(columns):
+                    person = value[0] if value else Person()
+                    texts = (person.first_name, person.last_name, person.phone, person.email)
+                    written |= {
+                        column.name: cut(text, column.max_length) or None
+                        for column, text in zip(columns, texts, strict=True)
+                    }
                 case None:
                     raise self._no_such(path)
         return written
@@ -191,12 +210,17 @@ def build_layout(
     table = schema.tables.get(definition.table) if definition else None
     if definition is None or table is None:
         raise _missing([f"table {definition.table if definition else kind}"])
-    places = resolve(mapping, table, tables, schema)
+    tables = tables.around(definition, mapping)
+    places = resolve(mapping, definition, tables, schema)
     missing = list(places.missing)
     status = table.columns.get("statuscode")
     if status is None:
         raise _missing([*missing, f"column statuscode of {table.name}"])
-    reasons = StatusReasons(stage_names, status)
+    reasons: Reasons = (
+        LeadStatusReasons(definition.status_reasons, status)
+        if isinstance(definition, LeadTable)
+        else StatusReasons(stage_names, status)
+    )
     if missing := [*missing, *reasons.missing()]:
         raise _missing(missing)
     return Layout(kind, mapping, tables, schema, places, reasons, read_query(places, tables, schema))

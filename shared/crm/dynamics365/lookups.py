@@ -56,7 +56,7 @@ class PreparingQuery:
         self._new = new
         self._contacts = contact_part(layout, new.values.get("@contacts") or ())
         self._owners = owner_part(layout, new.values.get("@team") or ())
-        self._accounts = account_part(layout, new.account.match)
+        self._accounts = account_part(layout, new.account.match) if new.account else None
 
     def parts(self) -> list[Part]:
         existing = Part("GET", by_referral(self._layout, self._new.referral_id), f"{self._layout.kind}.find")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from shared.crm.dynamics365.metadata import Column, Facet, Lookup, Schema, SchemaQuery, Table
-from shared.crm.dynamics365.tables import Tables
+from shared.crm.dynamics365.tables import RecordTable, Tables
 from shared.domain.mapping import RecordMapping
 
 SYSTEM_COLUMNS = ("statecode", "statuscode", "modifiedon")
@@ -48,16 +48,27 @@ class SetPlace:
     path: str
 
 
-Place = OwnColumn | CurrencyLookup | RelatedColumn | SetPlace
+@dataclass(frozen=True)
+class OwnPerson:
+    """``@contacts`` of a record that holds its contact in columns of its own: first and last name, phone, e-mail."""
+
+    columns: tuple[Column, ...]
+
+
+Place = OwnColumn | CurrencyLookup | RelatedColumn | SetPlace | OwnPerson
 
 
 @dataclass(frozen=True)
 class Places:
-    """Every CRM path of one kind of record; ``missing`` says what the environment does not have."""
+    """Every CRM path of one kind of record; ``missing`` says what the environment does not have.
+
+    ``lead`` is the lookup to the lead that a record was made of, where there is one.
+    """
 
     table: Table
     by_path: Mapping[str, Place]
     missing: tuple[str, ...] = field(default=())
+    lead: Lookup | None = None
 
 
 def schema_query(tables: Tables, mappings: Iterable[str]) -> SchemaQuery:
@@ -73,18 +84,29 @@ def schema_query(tables: Tables, mappings: Iterable[str]) -> SchemaQuery:
     return SchemaQuery(facets)
 
 
-def resolve(mapping: RecordMapping, table: Table, tables: Tables, schema: Schema) -> Places:
-    """Where each CRM path of ``mapping`` is, as far as the environment has it."""
+def resolve(mapping: RecordMapping, definition: RecordTable, tables: Tables, schema: Schema) -> Places:
+    """Where each CRM path of ``mapping`` is, as far as the environment has it, and its table, has it."""
+    table = schema.tables[definition.table]
     by_path: dict[str, Place] = {}
     missing: list[str] = []
     for path in dict.fromkeys((*mapping.crm_paths, *mapping.constants)):
-        place = _place(path, table, schema)
+        own = definition.contact if path == "@contacts" else None
+        place = _own_person(own.columns, table) if own else _place(path, table, schema)
         if isinstance(place, str):
             missing.append(place)
         else:
             by_path[path] = place
-    missing += _missing_around(table, tables, schema)
-    return Places(table, by_path, tuple(dict.fromkeys(missing)))
+    missing += _missing_around(mapping, table, tables.around(definition, mapping), schema)
+    lead = table.lookup(definition.lead) if definition.lead else None
+    return Places(table, by_path, tuple(dict.fromkeys(missing)), lead)
+
+
+def _own_person(names: tuple[str, ...], table: Table) -> OwnPerson | str:
+    columns = [table.columns.get(name) for name in names]
+    found = tuple(column for column in columns if column is not None)
+    absent = (name for name, column in zip(names, columns, strict=True) if column is None)
+    missing = "; ".join(f"column {name} of {table.name}" for name in absent)
+    return missing or OwnPerson(found)
 
 
 def _place(path: str, table: Table, schema: Schema) -> Place | str:
@@ -109,9 +131,10 @@ def _place(path: str, table: Table, schema: Schema) -> Place | str:
     return f"column {name} of {table.name} with a type the connector can read (it is {column.type})"
 
 
-def _missing_around(table: Table, tables: Tables, schema: Schema) -> Iterable[str]:
+def _missing_around(mapping: RecordMapping, table: Table, tables: Tables, schema: Schema) -> Iterable[str]:
     asked = [(people.table, people.columns) for people in (tables.contacts, tables.team) if people]
-    asked.append((tables.account.table, ("name",)))
+    if mapping.account:
+        asked.append((tables.account.table, ("name",)))
     if tables.solutions:
         asked.append((tables.solutions.table, tables.solutions.columns))
     for name, columns in asked:
@@ -120,7 +143,8 @@ def _missing_around(table: Table, tables: Tables, schema: Schema) -> Iterable[st
             yield f"table {name}"
         else:
             yield from (f"column {column} of {name}" for column in columns if column not in found.columns)
-    lookups = [*tables.account.bind, *(people.lookup for people in (tables.contacts, tables.team) if people)]
+    bind = tables.account.bind if mapping.account else ()
+    lookups = [*bind, *(people.lookup for people in (tables.contacts, tables.team) if people)]
     yield from (f"lookup {lookup} of {table.name}" for lookup in lookups if table.lookup(lookup) is None)
     if solutions := tables.solutions:
         rows = schema.tables.get(solutions.table)
@@ -131,6 +155,8 @@ def _missing_around(table: Table, tables: Tables, schema: Schema) -> Iterable[st
 def read_query(places: Places, tables: Tables, schema: Schema) -> str:
     """``$select`` and ``$expand`` that read every path, and the state, in one request."""
     select = [places.table.primary_id, *SYSTEM_COLUMNS]
+    if places.lead:
+        select.append(places.lead.id_property)
     expand: dict[str, list[str]] = {}
     for place in places.by_path.values():
         match place:
@@ -140,6 +166,8 @@ def read_query(places: Places, tables: Tables, schema: Schema) -> str:
                 select.append(lookup.id_property)
             case RelatedColumn(lookup, target, column):
                 expand.setdefault(lookup.name, [target.primary_id]).append(column.name)
+            case OwnPerson(columns=own):
+                select += [column.name for column in own]
             case SetPlace(path):
                 navigation, columns = _set_columns(path, tables, schema)
                 expand.setdefault(navigation, []).extend(columns)

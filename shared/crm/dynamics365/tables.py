@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.domain.errors import ConfigurationError
-from shared.domain.mapping import CrmMapping
+from shared.domain.mapping import CrmMapping, RecordMapping
 from shared.domain.mapping_mistakes import describe_mistakes
 from shared.domain.record import RecordKind
 
@@ -16,27 +18,11 @@ class _Table(BaseModel):
     table: str
 
 
-class RecordTable(_Table):
-    """``alternate_key`` is the key over the referral identifier; blank or absent, nothing forbids a second record."""
+class PersonColumns(BaseModel):
+    """The columns in which a person is written down."""
 
-    alternate_key: str = ""
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-
-class AccountTable(_Table):
-    """``bind`` are the lookups of the record that point to the customer's account."""
-
-    bind: tuple[str, ...]
-
-
-class PeopleTable(_Table):
-    """One person behind ``lookup``; written through ``bind`` where that has another name (``ownerid``).
-
-    ``parent`` is the lookup by which the person belongs to the account, blank where there is none.
-    """
-
-    lookup: str
-    bind: str = ""
-    parent: str = ""
     first_name: str
     last_name: str
     email: str
@@ -45,6 +31,41 @@ class PeopleTable(_Table):
     @property
     def columns(self) -> tuple[str, ...]:
         return (self.first_name, self.last_name, self.phone, self.email)
+
+
+class RecordTable(_Table):
+    """``alternate_key`` is the key over the referral identifier; blank or absent, nothing forbids a second record.
+
+    ``lead`` is the lookup to the lead that the record was made of. ``contact`` are columns of the record itself that
+    hold its contact.
+    """
+
+    alternate_key: str = ""
+    lead: str = ""
+    contact: PersonColumns | None = None
+
+
+class LeadTable(RecordTable):
+    """``status_reasons`` are the labels to set: of ``open``, ``qualified``, ``lost`` and ``declined`` leads."""
+
+    status_reasons: Mapping[str, str] = Field(min_length=1)
+
+
+class AccountTable(_Table):
+    """``bind`` are the lookups of the record that point to the customer's account."""
+
+    bind: tuple[str, ...]
+
+
+class PeopleTable(_Table, PersonColumns):
+    """One person behind ``lookup``; written through ``bind`` where that has another name (``ownerid``).
+
+    ``parent`` is the lookup by which the person belongs to the account, blank where there is none.
+    """
+
+    lookup: str
+    bind: str = ""
+    parent: str = ""
 
     @property
     def written_as(self) -> str:
@@ -79,6 +100,7 @@ class Tables(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     opportunity: RecordTable
+    lead: LeadTable | None = None
     account: AccountTable
     contacts: PeopleTable | None = None
     team: PeopleTable | None = None
@@ -86,7 +108,14 @@ class Tables(BaseModel):
     solution_details: SolutionDetailsTable | None = None
 
     def of(self, kind: RecordKind) -> RecordTable | None:
-        return self.opportunity if kind is RecordKind.OPPORTUNITY else None
+        return self.opportunity if kind is RecordKind.OPPORTUNITY else self.lead
+
+    def around(self, definition: RecordTable, mapping: RecordMapping) -> Tables:
+        """Only the tables that hold sets of records of this kind."""
+        paths = mapping.crm_paths
+        used = {"contacts": "@contacts" in paths and definition.contact is None}
+        used |= {name: f"@{name}" in paths for name in ("team", "solutions")}
+        return self.model_copy(update={name: None for name, is_used in used.items() if not is_used})
 
 
 def read_tables(mapping: CrmMapping) -> Tables:
@@ -101,12 +130,16 @@ def read_tables(mapping: CrmMapping) -> Tables:
         f"records.{kind} has {path}, but there is no adapter.{path[1:]}"
         for kind, record in mapping.records.items()
         for path in record.crm_paths
-        if path.startswith("@") and sets.get(path) is None
+        if path.startswith("@") and sets.get(path) is None and not _is_own_contact(path, tables.of(kind))
     ]
     missing += [f"there is no adapter.{kind}" for kind in mapping.records if tables.of(kind) is None]
     if missing:
         raise _unusable(mapping.source, "; ".join(missing))
     return tables
+
+
+def _is_own_contact(path: str, definition: RecordTable | None) -> bool:
+    return path == "@contacts" and definition is not None and definition.contact is not None
 
 
 def _unusable(source: str, mistakes: str) -> ConfigurationError:

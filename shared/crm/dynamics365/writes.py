@@ -12,14 +12,14 @@ from typing import Any
 
 from shared.crm.dynamics365.batch import ChangeSet, Part
 from shared.crm.dynamics365.layout import Layout, Row
-from shared.crm.dynamics365.paths import RelatedColumn
-from shared.crm.dynamics365.stages import OPEN
+from shared.crm.dynamics365.paths import RelatedColumn, SetPlace
+from shared.crm.dynamics365.stages import OPEN, lead_state
 from shared.crm.dynamics365.tables import PeopleTable, SolutionsTable
 from shared.crm.dynamics365.values import number, to_json
 from shared.crm.port import Prepared
 from shared.domain.converters import cut
 from shared.domain.errors import Rejected
-from shared.domain.record import CrmStage, NewRecord, Record, RecordChange, StageChange
+from shared.domain.record import CrmStage, NewRecord, Record, RecordChange, RecordKind, StageChange
 from shared.domain.sets import by_key
 from shared.domain.values import Person, Solution
 
@@ -48,18 +48,14 @@ class Draft:
 def draft_create(layout: Layout, new: NewRecord, prepared: Prepared, account_id: str | None) -> Draft:
     """Account, contact, record, solution rows and, for a deal that is over already, its closing."""
     draft = Draft(layout)
-    accounts = layout.account_table
-    account = (
-        f"/{accounts.path(account_id)}"
-        if account_id
-        else draft.add(Part("POST", accounts.entity_set, "account.create", layout.account_body(new.account.values)))
-    )
-    stage = StageChange(CrmStage.ACTIVE) if new.stage.stage.is_closed else new.stage
+    account = _account_of_new(draft, new, account_id)
+    opened = CrmStage.ON_HOLD if new.kind is RecordKind.LEAD else CrmStage.ACTIVE
+    stage = StageChange(opened) if new.stage.stage.is_closed else new.stage
     body = {
         **layout.body({**layout.mapping.constants, **new.values}),
         layout.mapping.columns.referral_id: new.referral_id,
         "statuscode": layout.reasons.value_for(stage),
-        **{f"{lookup}@odata.bind": account for lookup in layout.tables.account.bind},
+        **{f"{lookup}@odata.bind": account for lookup in layout.tables.account.bind if account},
         **_contact_of_new(draft, new, prepared, account_id, account),
         **_owner(layout, new.values.get("@team") or (), prepared.owners),
     }
@@ -67,9 +63,22 @@ def draft_create(layout: Layout, new: NewRecord, prepared: Prepared, account_id:
     if table := layout.tables.solutions:
         for solution in by_key(new.values.get("@solutions") or ()).values():
             draft.add(_solution_row(layout, table, solution, record, _currency_path_value(layout, new.values)))
-    if new.stage.stage.is_closed:
+    if new.stage.stage.is_closed and new.kind is RecordKind.LEAD:
+        draft.add(Part("PATCH", record.removeprefix("/"), "lead.close", lead_state(layout.reasons, new.stage)))
+    elif new.stage.stage.is_closed:
         draft.add(closing(layout, record, new.stage, _deal_value(layout, new.values)))
     return draft
+
+
+def _account_of_new(draft: Draft, new: NewRecord, account_id: str | None) -> str:
+    """The reference to the customer's account; blank for a record that has none."""
+    accounts = draft.layout.account_table if new.account else None
+    if new.account is None or accounts is None:
+        return ""
+    if account_id:
+        return f"/{accounts.path(account_id)}"
+    body = draft.layout.account_body(new.account.values)
+    return draft.add(Part("POST", accounts.entity_set, "account.create", body))
 
 
 def _add_record(draft: Draft, new: NewRecord, body: dict[str, Any]) -> str:
@@ -94,13 +103,14 @@ def _contact_of_new(
     if table is None or not people:
         return {}
     contacts = draft.layout.schema.tables[table.table]
-    known = _known_contact(people[0], prepared, account_id)
+    known = known_contact(people[0], prepared, account_id)
     if known:
         return {f"{table.written_as}@odata.bind": f"/{contacts.path(known)}"}
     return {f"{table.written_as}@odata.bind": _add_contact(draft, table, people[0], account)}
 
 
-def _known_contact(person: Person, prepared: Prepared, account_id: str | None) -> str | None:
+def known_contact(person: Person, prepared: Prepared, account_id: str | None) -> str | None:
+    """The id of the contact of that account with the person's e-mail address."""
     wanted = person.email.casefold()
     fitting = (
         one.id
@@ -162,6 +172,8 @@ def draft_update(layout: Layout, record: Record, change: RecordChange, found: Pr
     if row is not None:
         body |= _sets(draft, record, change, found, row)
     stage = change.stage
+    if stage is not None and record.kind is RecordKind.LEAD:
+        body, stage = {**body, **lead_state(layout.reasons, stage)}, None
     closes = stage is not None and stage.stage.is_closed and stage.stage is not record.stage
     reopens = record.stage.is_closed and stage is not None and (closes or not stage.stage.is_closed)
     conditions = {"If-Match": record.version or "*"}
@@ -187,7 +199,7 @@ def draft_update(layout: Layout, record: Record, change: RecordChange, found: Pr
 def needs_look_up(layout: Layout, change: RecordChange) -> bool:
     """Whether other rows than the record's own are written, whose ids are not in a :class:`Record`."""
     places = layout.places.by_path
-    return any(path.startswith("@") or isinstance(places.get(path), RelatedColumn) for path in change.values)
+    return any(isinstance(places.get(path), SetPlace | RelatedColumn) for path in change.values)
 
 
 def _sets(draft: Draft, record: Record, change: RecordChange, found: Prepared, row: Row) -> dict[str, Any]:
@@ -233,10 +245,10 @@ def _contact_of_existing(
         return {bind: None}
     layout = draft.layout
     accounts = layout.account_table
-    account = row.get(layout.mapping.account.lookup) or {}
+    account = (row.get(layout.mapping.account.lookup) if layout.mapping.account else None) or {}
     account_id = str(account[accounts.primary_id]).lower() if account else None
     contacts = layout.schema.tables[table.table]
-    known = _known_contact(people[0], found, account_id)
+    known = known_contact(people[0], found, account_id)
     if known is None:
         return {bind: _add_contact(draft, table, people[0], f"/{accounts.path(account_id)}" if account_id else None)}
     draft.add(

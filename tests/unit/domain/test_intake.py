@@ -14,7 +14,8 @@ from shared.domain.mapping import FieldLimits, RecordMapping
 from shared.domain.plan import Rules
 from shared.domain.record import CrmStage, NewRecord, RecordKind, StageChange
 from shared.domain.referral import ReferralStage, parse_referral
-from tests.unit.domain.deals import BO, MIA, OPPORTUNITIES, RULES, SUPPLY, opportunities, referral_of
+from shared.domain.values import Person
+from tests.unit.domain.deals import BO, MIA, OPPORTUNITIES, RULES, SUPPLY, mapping_of, opportunities, referral_of
 
 REFERRAL = parse_referral({"id": "r-1", "status": "New", "type": "Shared", "updatedDateTime": "2026-03-01T08:00:00Z"})
 
@@ -55,6 +56,7 @@ def test_a_new_record_holds_all_that_travels_and_what_the_connector_keeps_on_it(
 
 def test_the_account_is_matched_by_name_and_postal_code_and_made_with_all_of_it() -> None:
     account = build().account
+    assert account is not None
     assert account.match == {"name": "Fabrikam Inc.", "address1_postalcode": "LS1 4AP"}
     assert account.values == {
         "name": "Fabrikam Inc.",
@@ -65,7 +67,9 @@ def test_the_account_is_matched_by_name_and_postal_code_and_made_with_all_of_it(
         "address1_postalcode": "LS1 4AP",
         "address1_country": "GB",
     }
-    assert build(customer_postal_code=None).account.match["address1_postalcode"] is None
+    unknown = build(customer_postal_code=None).account
+    assert unknown is not None
+    assert unknown.match["address1_postalcode"] is None
 
 
 @pytest.mark.parametrize(
@@ -133,6 +137,25 @@ def test_a_crm_without_audit_or_name_gets_neither() -> None:
     assert "name" not in build(mapping=bare).values
 
 
-def test_a_lead_becomes_a_lead() -> None:
-    lead = replace(REFERRAL, document={**REFERRAL.document, "type": "Independent", "qualification": "Direct"})
-    assert build_record(lead, referral_of(), OPPORTUNITIES, RULES, "").kind is RecordKind.LEAD
+@pytest.mark.parametrize("stage", [ReferralStage.RECEIVED, ReferralStage.ACCEPTED, ReferralStage.WON])
+def test_a_lead_is_made_open_and_has_no_account(stage: ReferralStage) -> None:
+    new = lead(stage)
+    assert (new.kind, new.stage, new.account) == (RecordKind.LEAD, StageChange(CrmStage.ON_HOLD), None)
+    assert new.values["companyname"] == "Fabrikam Inc."
+    assert new.values["estimatedamount"] == Decimal("50000.00")
+    assert new.values["@contacts"] == (MIA,)
+
+
+@pytest.mark.parametrize("contacts", [(), (Person("Mia", "", "", "mia.lund@fabrikam.example"), MIA)])
+def test_a_lead_without_a_last_name_has_the_companys(contacts: tuple[Person, ...]) -> None:
+    expected = replace(contacts[0] if contacts else Person(), last_name="Fabrikam Inc.")
+    assert lead(contacts=contacts).values["@contacts"] == (expected,)
+
+
+def test_a_lead_without_any_name_is_called_what_it_is() -> None:
+    assert lead(contacts=(), customer_name=None).values["@contacts"] == (Person(last_name="Co-sell referral"),)
+
+
+def lead(stage: ReferralStage = ReferralStage.RECEIVED, **values: Any) -> NewRecord:
+    mapping = mapping_of().records[RecordKind.LEAD]
+    return build_record(REFERRAL, referral_of(stage, **values), mapping, RULES, "audit line", RecordKind.LEAD)

@@ -63,6 +63,8 @@ def test_choices_are_replaced_and_tables_laid_over() -> None:
     record = mapping.records[RecordKind.OPPORTUNITY]
     assert mapping.stages["lost"] == "Lost"
     assert mapping.stages["won"] == "Won"
+    assert record.account is not None
+    assert OPPORTUNITIES.account is not None
     assert record.account.several is AccountPolicy.OLDEST
     assert record.account.lookup == OPPORTUNITIES.account.lookup
     assert record.columns.audit == ""
