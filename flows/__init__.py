@@ -5,6 +5,7 @@ Heavy imports happen inside the functions: everything imported here is paid by e
 
 from flows import (
     auto_heal,
+    crm_lead_to_partner_center,
     crm_opportunity_to_partner_center,
     crm_to_partner_center,
     failed_syncs,
@@ -25,6 +26,7 @@ BLUEPRINTS = (
     microsoft_referral_updates_to_crm.blueprint,
     crm_to_partner_center.blueprint,
     crm_opportunity_to_partner_center.blueprint,
+    crm_lead_to_partner_center.blueprint,
     microsoft_solutions_to_partner_center.blueprint,
     auto_heal.blueprint,
     failed_syncs.blueprint,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from flows.start import CONNECTION, CRM_CHANGES, REFERRAL_EVENTS, RELATED_REFERRAL_EVENTS
+from flows.start import CONNECTION, CRM_CHANGES, CRM_LEAD_CHANGES, REFERRAL_EVENTS, RELATED_REFERRAL_EVENTS
 
 blueprint = func.Blueprint()
 
@@ -25,6 +25,12 @@ def failed_related_syncs(message: func.QueueMessage) -> None:
 @blueprint.queue_trigger(arg_name="message", queue_name=f"{CRM_CHANGES}-poison", connection=CONNECTION)
 def failed_crm_syncs(message: func.QueueMessage) -> None:
     _tell("failed_crm_syncs", f"{CRM_CHANGES}-poison", message)
+
+
+@blueprint.function_name("failed_lead_syncs")
+@blueprint.queue_trigger(arg_name="message", queue_name=f"{CRM_LEAD_CHANGES}-poison", connection=CONNECTION)
+def failed_lead_syncs(message: func.QueueMessage) -> None:
+    _tell("failed_lead_syncs", f"{CRM_LEAD_CHANGES}-poison", message)
 
 
 def _tell(function: str, queue: str, message: func.QueueMessage) -> None:

@@ -10,6 +10,7 @@ CONNECTION = "AzureWebJobsStorage"
 REFERRAL_EVENTS = "referral-events"
 RELATED_REFERRAL_EVENTS = "related-referral-events"
 CRM_CHANGES = "crm-changes"
+CRM_LEAD_CHANGES = "crm-lead-changes"
 
 
 def schedule(setting: str, default: str) -> str:

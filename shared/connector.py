@@ -68,7 +68,11 @@ class Connector:
 
     @property
     def record_kinds(self) -> tuple[RecordKind, ...]:
-        return tuple(self.mapping.records)
+        """The kinds of records whose changes are looked for, one call each: leads only where settings let them in.
+
+        A lead that was taken in before they were switched off is still kept in step whenever its referral changes.
+        """
+        return tuple(kind for kind in self.mapping.records if kind in self.settings.record_kinds)
 
     @functools.cached_property
     def verifier(self) -> WebhookVerifier:
@@ -117,7 +121,7 @@ def build_connector(settings: Settings) -> Connector:
         crm=crm,
         links=links,
         crm_mapping=mapping,
-        rules=functools.cache(lambda: _rules(settings, crm)),
+        rules=functools.cache(lambda kind: _rules(settings, crm, kind)),
         clock=utc_now,
         brake=Brake(tables, settings.brake_percent, lambda: sum(1 for _ in links.all())),
         dry_run=settings.dry_run,
@@ -152,8 +156,8 @@ def _daily_limits(settings: Settings, crm: CrmPort) -> dict[str, int]:
     return {service: limit for service, limit in limits.items() if limit}
 
 
-def _rules(settings: Settings, crm: CrmPort) -> Rules:
-    catalogue = crm.catalogue()
+def _rules(settings: Settings, crm: CrmPort, kind: RecordKind) -> Rules:
+    catalogue = crm.catalogue(kind)
     return Rules(settings.display_check_mark, catalogue.limits, catalogue.currencies)
 
 

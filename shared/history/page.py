@@ -34,7 +34,14 @@ from shared.history.reading import (
     flow_name,
     resubmission,
 )
-from shared.state.queues import CRM_CHANGES, POISON_SUFFIX, QUEUES, REFERRAL_EVENTS, RELATED_REFERRAL_EVENTS
+from shared.state.queues import (
+    CRM_CHANGES,
+    CRM_LEAD_CHANGES,
+    POISON_SUFFIX,
+    QUEUES,
+    REFERRAL_EVENTS,
+    RELATED_REFERRAL_EVENTS,
+)
 from shared.state.runs import Run, RunStatus
 
 HEADERS = {
@@ -60,6 +67,7 @@ _QUEUE_NAMES = {
     REFERRAL_EVENTS: "Referral events",
     RELATED_REFERRAL_EVENTS: "Events of Microsoft's side",
     CRM_CHANGES: "Changes in the CRM",
+    CRM_LEAD_CHANGES: "Changed leads in the CRM",
 }
 _COLUMNS = ("Time (UTC)", "Flow", "Deal", "Status", "Message", "Duration", "Correlation")
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 REFERRAL_EVENTS = "referral-events"
 RELATED_REFERRAL_EVENTS = "related-referral-events"
 CRM_CHANGES = "crm-changes"
-QUEUES = (REFERRAL_EVENTS, RELATED_REFERRAL_EVENTS, CRM_CHANGES)
+CRM_LEAD_CHANGES = "crm-lead-changes"
+QUEUES = (REFERRAL_EVENTS, RELATED_REFERRAL_EVENTS, CRM_CHANGES, CRM_LEAD_CHANGES)
 POISON_SUFFIX = "-poison"
 """Of the queue to which the host moves what failed too often, and the connector what it gives up."""
 ALL_QUEUES = QUEUES + tuple(name + POISON_SUFFIX for name in QUEUES)

@@ -13,11 +13,16 @@ from shared.domain.link import Link, link_id_for_record, link_id_for_referral
 from shared.domain.microsofts_side import view_microsofts
 from shared.domain.record import Record, RecordKind
 from shared.domain.referral import MICROSOFT, Referral, parse_referral, read_path
+from shared.sync.leads import keep_in_step
 from shared.sync.outcome import Outcome, Result
-from shared.sync.reconcile import reconcile
 from shared.sync.share import share, why_not_shared
 from shared.sync.sides import LockedLink, Sides
 from shared.sync.take_in import take_in
+
+LEAD_NOT_SHARED = (
+    "A lead that did not come from Microsoft; leads are not shared. Once it is qualified, its opportunity is shared "
+    "like any other."
+)
 
 
 def bring_referral(sides: Sides, referral_id: str, microsofts: Referral | None = None) -> Outcome:
@@ -56,12 +61,17 @@ def bring_record(sides: Sides, kind: RecordKind, record_id: str) -> Outcome:
     link = sides.links.find_by_record(kind, record_id)
     if link is not None:
         with sides.links.lock(link.id) as locked:
-            return _record_of(sides, locked, kind, record_id)
+            return _record_of(sides, locked, *_followed(locked.link, kind, record_id))
     record = sides.crm.get(kind, record_id)
     mapping = sides.mapping(kind)
     known = record.values.get(mapping.columns.referral_id)
     if known:
         return _adopt(sides, record, str(known))
+    if kind is RecordKind.LEAD:
+        return Outcome(Result.IGNORED, LEAD_NOT_SHARED)
+    link = sides.links.find_by_record(RecordKind.LEAD, record.lead_id) if record.lead_id else None
+    if link is not None and link.kind is RecordKind.LEAD:
+        return _follow_lead(sides, link, record)
     if reason := why_not_shared(view_record(record, mapping)):
         return Outcome(Result.IGNORED, reason)
     new = Link(link_id_for_record(kind, record_id), kind, record_id=record_id, updated_at=sides.clock())
@@ -82,7 +92,7 @@ def _referral_of(sides: Sides, locked: LockedLink, referral: Referral, microsoft
             return Outcome(Result.DRY_RUN, "Dry run: would create the record in the CRM.", locked.link)
         return take_in(sides, locked, referral)
     theirs = None if microsofts is None else view_microsofts(microsofts)
-    return reconcile(sides, locked, referral=referral, microsofts=theirs)
+    return keep_in_step(sides, locked, referral=referral, microsofts=theirs)
 
 
 def _know(sides: Sides, locked: LockedLink, microsofts: Referral) -> None:
@@ -110,7 +120,18 @@ def _record_of(
         if sides.dry_run:
             return Outcome(Result.DRY_RUN, "Dry run: would create a referral in Partner Center.", locked.link)
         return share(sides, locked, record)
-    return reconcile(sides, locked, record=record)
+    return keep_in_step(sides, locked, record=record)
+
+
+def _followed(link: Link, kind: RecordKind, record_id: str) -> tuple[RecordKind, str]:
+    """The record to look at: of a lead that became an opportunity, that opportunity."""
+    return (kind, record_id) if link.kind is kind or link.record_id is None else (link.kind, link.record_id)
+
+
+def _follow_lead(sides: Sides, link: Link, opportunity: Record) -> Outcome:
+    """An opportunity was made of a lead that has a referral: it is no deal of its own, but the referral's from now."""
+    with sides.links.lock(link.id) as locked:
+        return keep_in_step(sides, locked, opportunity=opportunity)
 
 
 def _is_told_of(link: Link, record: Record) -> bool:
@@ -140,14 +161,21 @@ def _adopt(sides: Sides, record: Record, referral_id: str) -> Outcome:
         )
     with sides.links.lock(link.id if link else link_id_for_referral(referral_id), new=new) as locked:
         if locked.link.record_id is None:
-            locked.save(replace(locked.link, record_id=record.id))
+            locked.save(replace(locked.link, kind=record.kind, record_id=record.id))
+        if locked.link.kind is RecordKind.LEAD and record.kind is RecordKind.OPPORTUNITY and _came_of(record, locked):
+            return keep_in_step(sides, locked, opportunity=record)
         if locked.link.record_id != record.id:
             return Outcome(
                 Result.IGNORED,
                 f"The record names the referral of the record {locked.link.record_id}, which alone is synced with it. "
                 "If this one is a copy, clear its referral identifier, and it is shared as a deal of its own.",
             )
-        return reconcile(sides, locked, record=record if _is_untouched(locked.link) else None)
+        return keep_in_step(sides, locked, record=record if _is_untouched(locked.link) else None)
+
+
+def _came_of(opportunity: Record, locked: LockedLink) -> bool:
+    """Whether the opportunity may be what the link's lead became; not every CRM tells."""
+    return opportunity.lead_id in (None, locked.link.record_id)
 
 
 def _is_untouched(link: Link) -> bool:
@@ -159,14 +187,15 @@ def _link_by_reference(sides: Sides, referral: Referral) -> Link | None:
     """The link of the CRM record that the referral names: one that this connector shared moments ago, perhaps."""
     if not referral.external_reference:
         return None
-    return sides.links.find_by_record(referral.kind, referral.external_reference)
+    found = (sides.links.find_by_record(kind, referral.external_reference) for kind in referral.record_kinds)
+    return next((link for link in found if link is not None), None)
 
 
 def _link_for(sides: Sides, referral: Referral) -> Link:
     invited_by = read_path(referral.document, "inviteContext.invitedBy.organizationId")
     return Link(
         link_id_for_referral(referral.id),
-        referral.kind,
+        referral.record_kinds[0],
         referral_id=referral.id,
         engagement_id=referral.engagement_id,
         microsoft_referral_id=MICROSOFT if invited_by == MICROSOFT else None,

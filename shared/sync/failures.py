@@ -66,7 +66,7 @@ def _tell_on_record(sides: Sides, link: Link, line: str) -> str | None:
         except NotFound:
             return None
         view = _bare_view(record, mapping)
-        values = report_values(view, mapping, sides.rules(), [line], sides.clock(), failed=True)
+        values = report_values(view, mapping, sides.rules(link.kind), [line], sides.clock(), failed=True)
         if not values:
             return record.version
         try:

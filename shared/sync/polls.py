@@ -18,7 +18,7 @@ from shared.domain.record import RecordKind
 from shared.domain.referral import parse_referral
 from shared.state.clock import Clock
 from shared.state.envelope import Envelope
-from shared.state.queues import CRM_CHANGES, REFERRAL_EVENTS, RELATED_REFERRAL_EVENTS
+from shared.state.queues import CRM_CHANGES, CRM_LEAD_CHANGES, REFERRAL_EVENTS, RELATED_REFERRAL_EVENTS
 from shared.sync.related import is_known, knows_less
 from shared.sync.sides import ReferralsPort
 from shared.sync.work import Sender
@@ -61,6 +61,11 @@ class Watch:
         self.sender.send(queue, Envelope(kind, subject_id, self.clock(), self.new_correlation_id()))
 
 
+def queue_of(kind: str) -> str:
+    """The queue of a kind of subject: a referral, or a kind of CRM record."""
+    return {REFERRAL: REFERRAL_EVENTS, RecordKind.LEAD: CRM_LEAD_CHANGES}.get(kind, CRM_CHANGES)
+
+
 def poll_crm(watch: Watch, kind: RecordKind) -> int:
     """Every record that changed since the cursor, and is the connector's business, is queued; how many those were.
 
@@ -73,7 +78,7 @@ def poll_crm(watch: Watch, kind: RecordKind) -> int:
         seen += len(page.changes)
         for change in page.changes:
             if is_news(change, watch.links.find_by_record(kind, change.id)):
-                watch.queue(CRM_CHANGES, kind.value, change.id)
+                watch.queue(queue_of(kind), kind.value, change.id)
                 queued += 1
         if page.cursor is not None:
             if page.full and seen == 0:
@@ -140,7 +145,7 @@ def _look(watch: Watch, document: Mapping[str, Any]) -> tuple[datetime | None, s
 
 def _queue_half_done(watch: Watch, link: Link) -> None:
     if link.record_id is not None:
-        watch.queue(CRM_CHANGES, link.kind.value, link.record_id)
+        watch.queue(queue_of(link.kind), link.kind.value, link.record_id)
     elif link.referral_id is not None:
         watch.queue(REFERRAL_EVENTS, REFERRAL, link.referral_id)
 

@@ -24,24 +24,30 @@ from shared.domain.mapping import RecordMapping
 from shared.domain.microsofts_side import MicrosoftsSide
 from shared.domain.patch import PatchOperation
 from shared.domain.plan import Plan, plan
-from shared.domain.record import CrmStage, Record, RecordChange
+from shared.domain.record import CrmStage, Record, RecordChange, RecordKind
 from shared.domain.referral import Referral, parse_referral
 from shared.domain.settle import RecordAfter, Versions, presumed_record, settle
 from shared.sync.invitation import invite_microsoft, should_invite
 from shared.sync.outcome import Outcome, Result
 from shared.sync.sides import LockedLink, Sides
 
+REPLACE_REFERENCE = "replace_reference"
+"""The intent of a link that has gone on with another record: the referral still names the old one."""
 MAX_ATTEMPTS = 5
 """Times a plan is made anew because a side changed while it was being applied."""
 
 
 @dataclass
 class Told:
-    """What earlier steps of this run already did, to be told with the rest: audit lines, fields sent."""
+    """What earlier steps of this run already did, to be told with the rest: audit lines, fields sent.
+
+    ``goes_on``: later steps of this run write to the link too, so it stays locked.
+    """
 
     lines: list[str] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
     newborn_engagement: bool = False
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,13 +91,14 @@ def reconcile(
 
     Give what was just read; the other side is presumed unchanged since the base, and read only when that turns out
     wrong (HTTP 412) or the CRM cannot refuse a stale write. ``microsofts`` is Microsoft's side, where it was read.
+    A lead that changed meanwhile may be an opportunity by now: its ``VersionConflict`` is for the caller.
     """
     told = told or Told()
     for _ in range(MAX_ATTEMPTS):
         pair = _read(sides, locked, referral, record, microsofts)
-        if pair.is_echo and not told.lines and not _lacks_reference(pair):
+        if pair.is_echo and not told.lines and not _lacks_reference(pair, locked.link):
             return Outcome(Result.UNCHANGED, "Nothing changed since the last sync.", locked.link)
-        planned = plan(pair.referral_view, pair.record_view, pair.base, pair.mapping, sides.rules())
+        planned = plan(pair.referral_view, pair.record_view, pair.base, pair.mapping, sides.rules(locked.link.kind))
         if pair.referral is None and (planned.needs_referral or should_invite(locked.link, pair.record_view)):
             referral = parse_referral(sides.referrals.get(_referral_id(locked)))
             continue
@@ -102,6 +109,8 @@ def reconcile(
         try:
             return _apply(sides, locked, pair, planned, told)
         except VersionConflict:
+            if locked.link.kind is RecordKind.LEAD:
+                raise
             referral = parse_referral(sides.referrals.get(_referral_id(locked)))
             record = sides.crm.get(locked.link.kind, _record_id(locked))
     raise RetryLater(f"The deal changed {MAX_ATTEMPTS} times while it was being synced; it is tried again", code="busy")
@@ -140,8 +149,9 @@ def _there(base: Base | None) -> Base:
 def _apply(sides: Sides, locked: LockedLink, pair: _Pair, planned: Plan, told: Told) -> Outcome:
     """Partner Center first, then the record with the news of it, then the base: each step can be repeated."""
     after = _write_referral(sides, locked, pair, planned, told)
-    lines = _lines(planned, told, pair.mapping) or _recovery(locked.link, pair, planned)
-    news = report_values(pair.record_view, pair.mapping, sides.rules(), lines, sides.clock(), failed=False)
+    lines = _lines(planned, told, pair.mapping) or _recovery(locked.link, pair, planned, told)
+    rules = sides.rules(locked.link.kind)
+    news = report_values(pair.record_view, pair.mapping, rules, lines, sides.clock(), failed=False)
     change = RecordChange({**news, **planned.to_crm.values}, planned.to_crm.stage)
     record_after = _write_record(sides, locked, pair, change)
     base = settle(
@@ -158,15 +168,15 @@ def _apply(sides: Sides, locked: LockedLink, pair: _Pair, planned: Plan, told: T
         base=dump_base(base, pair.mapping),
         engagement_id=after.engagement_id if after else locked.link.engagement_id,
         intent=None,
-        **_standing(locked.link, pair, planned),
+        **_standing(locked.link, pair, planned, told),
     )
     if link != locked.link:
-        locked.save(link, release=True)
+        locked.save(link, release=not told.goes_on)
     wrote = bool(change) or bool(told.sent)
     waits = Result.WAITING if planned.waiting or planned.held else Result.UNCHANGED
     return Outcome(
         Result.SYNCED if wrote else waits,
-        " ".join(lines) or _waiting_for(planned) or "Both sides agree.",
+        " ".join(lines) or _waiting_for(planned, pair) or "Both sides agree.",
         locked.link,
         tuple(told.sent),
         planned.received,
@@ -174,19 +184,22 @@ def _apply(sides: Sides, locked: LockedLink, pair: _Pair, planned: Plan, told: T
     )
 
 
-def _recovery(link: Link, pair: _Pair, planned: Plan) -> list[str]:
+def _recovery(link: Link, pair: _Pair, planned: Plan, told: Told) -> list[str]:
     """What failed was mended without anything left to send: the record says so, and loses its cross mark."""
-    if link.failure is None or pair.referral is None or pair.record is None or _waiting_for(planned):
+    is_known = pair.referral is not None and pair.record is not None and not told.goes_on
+    if link.failure is None or not is_known or _waiting_for(planned, pair):
         return []
     return [success(TO_PARTNER_CENTER)]
 
 
-def _standing(link: Link, pair: _Pair, planned: Plan) -> dict[str, Any]:
+def _standing(link: Link, pair: _Pair, planned: Plan, told: Told) -> dict[str, Any]:
     """The link's status. A failure on Partner Center's side is only over once that side was read again."""
+    if told.goes_on:
+        return {}
     if link.failure is not None and pair.referral is None and not planned.to_partner_center:
         return {"failure": replace(link.failure, record_version=None)}
     closed = planned.stages.referral.is_closed
-    waiting = _waiting_for(planned)
+    waiting = _waiting_for(planned, pair)
     status = LinkStatus.WAITING if waiting else LinkStatus.CLOSED if closed else LinkStatus.SYNCED
     return {"status": status, "status_reason": waiting, "failure": None}
 
@@ -215,19 +228,20 @@ def _write_record(sides: Sides, locked: LockedLink, pair: _Pair, change: RecordC
 
 def _with_reference(planned: Plan, pair: _Pair, locked: LockedLink) -> tuple[tuple[PatchOperation, ...], ...]:
     """The plan's PATCHes, with the CRM record's id where the referral does not carry it yet."""
-    if not _lacks_reference(pair):
+    if not _lacks_reference(pair, locked.link):
         return planned.to_partner_center
     reference = PatchOperation("replace", "/externalReferenceId", _record_id(locked))
     first, *rest = planned.to_partner_center or ((),)
     return ((reference, *first), *rest)
 
 
-def _lacks_reference(pair: _Pair) -> bool:
+def _lacks_reference(pair: _Pair, link: Link) -> bool:
     """Whether the referral is to be told its record: not when it is closed, nor by a record that does not sync."""
     referral = pair.referral
     if referral is None or referral.stage.is_closed or not pair.record_view.sync:
         return False
-    return not referral.external_reference
+    has_moved = link.intent is not None and link.intent.action == REPLACE_REFERENCE
+    return not referral.external_reference or (has_moved and referral.external_reference != link.record_id)
 
 
 def _lines(planned: Plan, told: Told, mapping: RecordMapping) -> list[str]:
@@ -240,14 +254,15 @@ def _lines(planned: Plan, told: Told, mapping: RecordMapping) -> list[str]:
     return [*lines, *planned.notes]
 
 
-def _waiting_for(planned: Plan) -> str:
+def _waiting_for(planned: Plan, pair: _Pair) -> str:
     if planned.emptied:
         return f"Waits for a person: a referral cannot be without {', '.join(planned.emptied)}."
     if planned.held:
         return f"Waits for a person: {', '.join(sorted(planned.held))} differ on both sides."
     if planned.waiting:
-        where = "leaves the on-hold stage" if planned.stages.record is CrmStage.ON_HOLD else "is switched to sync"
-        return f"{', '.join(planned.waiting)} will travel once the record {where}."
+        holds = "leaves the on-hold stage" if pair.record_view.kind is RecordKind.OPPORTUNITY else "is qualified"
+        until = holds if planned.stages.record is CrmStage.ON_HOLD else "is switched to sync"
+        return f"{', '.join(planned.waiting)} will travel once the record {until}."
     return ""
 
 

@@ -9,10 +9,9 @@ from typing import Any, Protocol
 
 from shared.domain.errors import LockTaken, Rejected
 from shared.domain.record import RecordKind
-from shared.state.queues import CRM_CHANGES, REFERRAL_EVENTS
 from shared.state.runs import Run, RunStatus
 from shared.sync.failures import find_link
-from shared.sync.polls import REFERRAL, Watch
+from shared.sync.polls import REFERRAL, Watch, queue_of
 from shared.sync.sides import Sides
 
 LONGEST_LOOK_BACK = timedelta(days=90)
@@ -29,7 +28,7 @@ def resubmit(watch: Watch, sides: Sides, runs: Runs, body: bytes) -> list[dict[s
     subjects = _subjects(watch, runs, _request(body))
     for kind, subject_id in subjects:
         _forget_failure(sides, kind, subject_id)
-        watch.queue(REFERRAL_EVENTS if kind == REFERRAL else CRM_CHANGES, kind, subject_id)
+        watch.queue(queue_of(kind), kind, subject_id)
     return [{"kind": kind, "id": subject_id} for kind, subject_id in subjects]
 
 

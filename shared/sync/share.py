@@ -54,7 +54,7 @@ def share(sides: Sides, locked: LockedLink, record: Record) -> Outcome:
         locked.save(replace(locked.link, intent=Intent(CREATE_REFERRAL, sides.clock(), record.id)))
         document = sides.referrals.create(build_referral(view, mapping, record.id))
     referral = parse_referral(document)
-    base = agreed_as_they_are(referral, record, mapping, sides.rules())
+    base = agreed_as_they_are(referral, record, mapping, sides.rules(record.kind))
     locked.save(
         replace(
             locked.link,

@@ -84,7 +84,7 @@ class Sides:
     crm: CrmPort
     links: LinksPort
     crm_mapping: CrmMapping
-    rules: Callable[[], Rules]
+    rules: Callable[[RecordKind], Rules]
     clock: Clock
     brake: BrakePort
     dry_run: bool = False

@@ -18,11 +18,13 @@ TRIGGERS = {
     "microsoft_referral_updates_to_crm": ("queueTrigger", "related-referral-events"),
     "crm_to_partner_center": ("timerTrigger", "*/30 * * * * *"),
     "crm_opportunity_to_partner_center": ("queueTrigger", "crm-changes"),
+    "crm_lead_to_partner_center": ("queueTrigger", "crm-lead-changes"),
     "microsoft_solutions_to_partner_center": ("timerTrigger", "0 */5 * * * *"),
     "auto_heal": ("timerTrigger", "0 */5 * * * *"),
     "failed_syncs": ("queueTrigger", "referral-events-poison"),
     "failed_related_syncs": ("queueTrigger", "related-referral-events-poison"),
     "failed_crm_syncs": ("queueTrigger", "crm-changes-poison"),
+    "failed_lead_syncs": ("queueTrigger", "crm-lead-changes-poison"),
     "run_history": (*HTTP, {"GET"}, "run-history"),
     "resubmit": (*HTTP, {"POST"}, "resubmit"),
     "health": (*HTTP, {"GET"}, "health"),
@@ -74,7 +76,7 @@ def test_every_function_is_indexed_with_its_trigger(functions: dict[str, Any]) -
 def test_every_flow_is_registered(functions: dict[str, Any]) -> None:
     modules = {file.stem for file in (CHECKOUT / "flows").glob("*.py")} - {"__init__", "start"}
     assert modules <= functions.keys()
-    assert functions.keys() - modules == {"failed_related_syncs", "failed_crm_syncs", "live"}
+    assert functions.keys() - modules == {"failed_related_syncs", "failed_crm_syncs", "failed_lead_syncs", "live"}
 
 
 def test_the_webhook_queues_bytes_to_both_queues(functions: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from shared.domain.record import RecordKind
 class MemoryLinks:
     def __init__(self) -> None:
         self.links: dict[str, Link] = {}
+        self.former_records: dict[tuple[RecordKind, str], str] = {}
         self._locked: set[str] = set()
 
     def find_by_referral(self, referral_id: str) -> Link | None:
@@ -21,7 +22,9 @@ class MemoryLinks:
         return next((link for link in links if referral_id in (link.referral_id, link.microsoft_referral_id)), None)
 
     def find_by_record(self, kind: RecordKind, record_id: str) -> Link | None:
-        return next((link for link in self.links.values() if (link.kind, link.record_id) == (kind, record_id)), None)
+        """The link of the record; of a lead that became an opportunity, the link that went on with it."""
+        now = next((link for link in self.links.values() if (link.kind, link.record_id) == (kind, record_id)), None)
+        return now or self.links.get(self.former_records.get((kind, record_id), ""))
 
     @contextmanager
     def lock(self, link_id: str, *, new: Link | None = None) -> Iterator[_Locked]:
@@ -49,4 +52,7 @@ class _Locked:
 
     def save(self, link: Link, *, release: bool = False) -> None:
         assert link.id == self.link_id
+        before = self.store.links[self.link_id]
+        if before.record_id is not None and before.record_id != link.record_id:
+            self.store.former_records[before.kind, before.record_id] = link.id
         self.store.links[self.link_id] = link

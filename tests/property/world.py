@@ -56,15 +56,20 @@ class World:
             optimistic_lock=optimistic_lock,
             clock=self._tick,
         )
-        catalogue = self.crm.catalogue()
-        self.rules = Rules(settings.pop("display_check_mark", True), catalogue.limits, catalogue.currencies)
+        display_check_mark = settings.pop("display_check_mark", True)
+        catalogues = {kind: self.crm.catalogue(kind) for kind in self.mapping.records}
+        self.all_rules = {
+            kind: Rules(display_check_mark, catalogue.limits, catalogue.currencies)
+            for kind, catalogue in catalogues.items()
+        }
+        self.rules = self.all_rules[RecordKind.OPPORTUNITY]
         self.links = MemoryLinks()
         self.sides = Sides(
             self.partner_center,
             self.crm,
             self.links,
             self.mapping,
-            lambda: self.rules,
+            self.all_rules.__getitem__,
             self._tick,
             settings.pop("brake", NoBrake()),
             **settings,

@@ -113,7 +113,7 @@ def test_messages_that_wait_are_counted_by_queue(books: Books) -> None:
     def waiting() -> int:
         overview = books.read().overview
         assert overview is not None
-        assert len(overview.queues) == 6
+        assert len(overview.queues) == 8
         return overview.queues["crm-changes-poison"]
 
     before = waiting()

@@ -88,9 +88,11 @@ def test_every_queue_has_its_poison_queue() -> None:
         "referral-events",
         "related-referral-events",
         "crm-changes",
+        "crm-lead-changes",
         "referral-events-poison",
         "related-referral-events-poison",
         "crm-changes-poison",
+        "crm-lead-changes-poison",
     )
 
 

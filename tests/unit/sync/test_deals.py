@@ -11,7 +11,7 @@ import pytest
 
 from shared.domain.errors import NotFound, Rejected
 from shared.domain.link import Intent, LinkStatus
-from shared.domain.record import CrmStage, StageChange
+from shared.domain.record import CrmStage, RecordKind, StageChange
 from shared.sync.outcome import Result
 from tests.property.world import World
 
@@ -187,6 +187,8 @@ def test_a_deal_that_was_won_elsewhere_is_a_won_record_and_never_patched() -> No
 @pytest.mark.parametrize(("cosell_only", "said"), [(True, "keeps leads out"), (False, "no rows for a lead")])
 def test_a_lead_is_taken_in_only_where_settings_and_mapping_want_it(cosell_only: bool, said: str) -> None:
     world = World(cosell_only=cosell_only)
+    opportunities = {RecordKind.OPPORTUNITY: world.record_mapping}
+    world.sides = replace(world.sides, crm_mapping=world.mapping.model_copy(update={"records": opportunities}))
     outcome = world.referral_changed(world.incoming(type="Independent", qualification="Direct"))
     assert outcome.result is Result.IGNORED
     assert said in outcome.message
