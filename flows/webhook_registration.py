@@ -12,19 +12,29 @@ blueprint = func.Blueprint()
 @blueprint.function_name("webhook_registration")
 @blueprint.route(route="webhook-registration", methods=["GET", "POST"])
 def webhook_registration(req: func.HttpRequest) -> func.HttpResponse:
-    """GET shows; POST takes ``{"key", "events"?, "overwrite"?, "keep_others"?, "test"?}`` and answers what is now."""
+    """GET shows, and with ``?test=<correlation id>`` what became of a test event.
+
+    POST takes ``{"key", "events"?, "overwrite"?, "keep_others"?, "test"?}`` and answers what is now; ``{"test": true}``
+    alone tests what is registered. Both may take some seconds: the test event is followed.
+    """
     from shared.connector import connector
     from shared.domain.errors import ConnectorError
-    from shared.registering import register, show
+    from shared.following import Patience
+    from shared.refusals import refusal_of
+    from shared.registering import register_or_test, show, show_test
 
     app = connector()
+    status, headers = 200, {}
     try:
-        if req.method == "GET":
-            answer = show(app.registration, app.settings.public_url)
+        if req.method == "POST":
+            answer = register_or_test(app.registration, app.settings.public_url, req.get_body(), Patience())
+        elif correlation_id := req.params.get("test"):
+            answer = show_test(app.registration, correlation_id)
         else:
-            answer = register(app.registration, app.settings.public_url, req.get_body())
+            answer = show(app.registration, app.settings.public_url)
     except ConnectorError as error:
-        answer = {"error": error.code, "message": error.message, "remedy": error.remedy}
+        refusal = refusal_of(error)
+        status, answer, headers = refusal.status, dict(refusal.body), dict(refusal.headers)
     return func.HttpResponse(
-        json.dumps(answer, indent=2), status_code=400 if "error" in answer else 200, mimetype="application/json"
+        json.dumps(answer, indent=2), status_code=status, mimetype="application/json", headers=headers
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 import requests
@@ -137,11 +138,27 @@ def test_the_registration_shows_where_it_points_and_no_key(scene: Scene) -> None
     assert scene.world.host.key("partner_center_to_crm") not in shown.text
 
 
-def test_a_test_event_travels_through_the_webhook_and_is_ignored(scene: Scene) -> None:
+def test_a_test_event_is_followed_to_its_end_and_a_third_within_a_minute_is_told_when(scene: Scene) -> None:
     assert scene.world.host is not None
     body = {"key": scene.world.host.key("partner_center_to_crm"), "overwrite": True, "test": True}
-    answer = scene.world.call("POST", "webhook_registration", "webhook-registration", body)
-    assert answer.status_code == 200, answer.text
-    scene.wait_quiet()
-    (delivery,) = [one for one in scene.world.partner_center.deliveries.log if one.event.event_name == "test-created"]
-    assert delivery.statuses == [202]
+    registered = ask_registration(scene, "POST", body)
+    tested = ask_registration(scene, "POST", {"test": True})
+    for answer in (registered, tested):
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["test"]["delivered"] is True
+        assert [one["response_code"] for one in answer.json()["test"]["attempts"]] == ["Accepted"]
+    assert registered.json()["points_here"] is True
+    assert "kept_for_others" not in registered.json()
+    later = ask_registration(scene, "GET", test=tested.json()["test"]["correlation_id"])
+    assert later.json() == tested.json()
+    third = ask_registration(scene, "POST", {"test": True})
+    assert third.status_code == 429
+    seconds = third.json()["retry_after_s"]
+    assert third.headers["Retry-After"] == str(seconds)
+    assert f"Try again in {seconds} seconds" in third.json()["remedy"]
+    unknown = ask_registration(scene, "GET", test=str(uuid.uuid4()))
+    assert (unknown.status_code, unknown.json()["error"]) == (404, "not_found")
+
+
+def ask_registration(scene: Scene, method: str, body: Any = None, **query: str) -> requests.Response:
+    return scene.world.call(method, "webhook_registration", "webhook-registration", body, **query)
