@@ -16,13 +16,16 @@ def resubmit(req: func.HttpRequest) -> func.HttpResponse:
     """Body: one of ``run``, ``referral``, ``opportunity`` or ``failed_since``; answers what was queued."""
     from shared.connector import connector
     from shared.domain.errors import ConnectorError
+    from shared.refusals import refusal_of
     from shared.sync.resubmit import resubmit as queue_again
 
     app = connector()
     try:
-        queued = queue_again(app.watch, app.sides, app.runs, req.get_body())
-        answer: dict[str, Any] = {"queued": queued}
-        status = 202
+        answer: dict[str, Any] = {"queued": queue_again(app.watch, app.sides, app.runs, req.get_body())}
+        status, headers = 202, {}
     except ConnectorError as error:
-        answer, status = {"error": error.code, "message": error.message, "remedy": error.remedy}, 400
-    return func.HttpResponse(json.dumps(answer, indent=2), status_code=status, mimetype="application/json")
+        refusal = refusal_of(error)
+        status, answer, headers = refusal.status, dict(refusal.body), dict(refusal.headers)
+    return func.HttpResponse(
+        json.dumps(answer, indent=2), status_code=status, mimetype="application/json", headers=headers
+    )
