@@ -16,7 +16,7 @@ run: setup
 	@$(BIN)/python -m sandbox $(if $(ONCE),--once) $(if $(DOCUMENTS),--documents $(DOCUMENTS)) $(if $(PORT),--port $(PORT))
 
 test: setup lint
-	@$(BIN)/python -m pytest -q -n $(WORKERS) $(TESTS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope $(TESTS)
 
 lint: setup
 	@$(BIN)/ruff check .

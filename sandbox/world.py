@@ -21,7 +21,7 @@ from sandbox.serving import Server
 
 PARTNER_CENTER_CLIENT = "5b0c6a5e-30c0-4c55-8f3d-6f6b9a0d3c11"
 DATAVERSE_CLIENT = "8a4f0c0b-6f0c-4b52-9d2c-1d3c0a3f7e55"
-SECRET = "a secret of the sandbox"  # noqa: S105 - made for this machine only
+SECRET = "a secret of the sandbox"
 CALL_TIMEOUT_S = 30.0
 
 
@@ -108,6 +108,7 @@ class World:
             "REQUESTS_CA_BUNDLE": str(self.certificates.root_file),
             "CRM": "dynamics365",
             "CRM_POLL_SCHEDULE": "*/2 * * * * *",
+            "SOLUTIONS_SCHEDULE": "*/5 * * * * *",
             "AUTO_HEAL_SCHEDULE": "*/30 * * * * *",
             "AZURE_AUTHORITY_HOST": self.entra_url,
             "PUBLIC_URL": self.app_url,

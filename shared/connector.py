@@ -30,6 +30,7 @@ from shared.state.connection import storage_connection
 from shared.state.cursors import CursorStore
 from shared.state.envelope import Envelope
 from shared.state.links import LinkStore
+from shared.state.name_locks import NameLocks
 from shared.state.queues import QueueSender
 from shared.state.runs import RunHistory
 from shared.state.solution_rows import SolutionRows
@@ -123,6 +124,7 @@ def build_connector(settings: Settings) -> Connector:
         crm_mapping=mapping,
         rules=functools.cache(lambda kind: _rules(settings, crm, kind)),
         clock=utc_now,
+        locks=NameLocks(tables),
         brake=Brake(tables, settings.brake_percent, lambda: sum(1 for _ in links.all())),
         dry_run=settings.dry_run,
         cosell_only=settings.sync_cosell_opportunities_only,

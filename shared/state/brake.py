@@ -37,18 +37,21 @@ class Brake:
     def check(self, link_id: str) -> None:
         """The deal may be closed or cleared, and counts as one that was. Raises ``Rejected`` (``brake``) otherwise."""
         now = self._clock()
-        recent = self._recent(now)
-        if link_id not in recent and len(recent) >= FEW_DEALS and not self._is_released(now):
+        is_new = link_id not in self._recent(now)
+        # Counted before it is weighed: workers that come at once must all see each other.
+        self._rows.put(_hour(now), link_id, {"version": ROW_VERSION, "at": now})
+        others = self._recent(now) - {link_id}
+        if is_new and len(others) >= FEW_DEALS and not self._is_released(now):
             links = self._links(now)
-            if (len(recent) + 1) * 100 > self._percent * links:
+            if (len(others) + 1) * 100 > self._percent * links:
+                self._rows.delete(_hour(now), link_id)
                 raise Rejected(
-                    f"{len(recent)} of {links} deals were closed or cleared within an hour, and BRAKE_PERCENT is "
+                    f"{len(others)} of {links} deals were closed or cleared within an hour, and BRAKE_PERCENT is "
                     f"{self._percent}; this one waits for a person",
                     code="brake",
                     remedy="Check whether one side lost its data. If all is right, resubmit what failed: that lets "
                     "the rest go on for an hour.",
                 )
-        self._rows.put(_hour(now), link_id, {"version": ROW_VERSION, "at": now})
 
     def release(self) -> None:
         """A person has looked: for an hour nothing is stopped."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 from collections.abc import Iterator, Mapping
@@ -129,10 +130,14 @@ class Table:
         with self._client(f"store {partition!r}") as client:
             client.upsert_entity(entity, mode=UpdateMode.REPLACE)
 
-    def delete(self, partition: str, key: str) -> None:
-        """There is no such row after this, whatever it held."""
-        with self._client(f"delete {partition!r}") as client:
-            client.delete_entity(escape_key(partition), escape_key(key))
+    def delete(self, partition: str, key: str, etag: str | None = None) -> None:
+        """There is no such row after this; with ``etag``, one that changed since is left alone."""
+        from azure.core import MatchConditions
+        from azure.core.exceptions import ResourceModifiedError
+
+        condition = MatchConditions.Unconditionally if etag is None else MatchConditions.IfNotModified
+        with self._client(f"delete {partition!r}") as client, contextlib.suppress(ResourceModifiedError):
+            client.delete_entity(escape_key(partition), escape_key(key), etag=etag, match_condition=condition)
 
     def partition(self, partition: str, where: str = "", limit: int | None = None, **values: Any) -> Iterator[Row]:
         """Rows of one partition in order of their keys, as :meth:`query` reads them."""

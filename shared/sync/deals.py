@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.domain.base import load_base, view_record
+from shared.domain.base import load_base
 from shared.domain.errors import NotFound
 from shared.domain.link import Link, link_id_for_record, link_id_for_referral
 from shared.domain.microsofts_side import view_microsofts
@@ -15,7 +15,7 @@ from shared.domain.record import Record, RecordKind
 from shared.domain.referral import MICROSOFT, Referral, parse_referral, read_path
 from shared.sync.leads import keep_in_step
 from shared.sync.outcome import Outcome, Result
-from shared.sync.share import share, why_not_shared
+from shared.sync.share import rehearse, share, why_not_shared
 from shared.sync.sides import LockedLink, Sides
 from shared.sync.take_in import take_in
 
@@ -72,11 +72,11 @@ def bring_record(sides: Sides, kind: RecordKind, record_id: str) -> Outcome:
     link = sides.links.find_by_record(RecordKind.LEAD, record.lead_id) if record.lead_id else None
     if link is not None and link.kind is RecordKind.LEAD:
         return _follow_lead(sides, link, record)
-    if reason := why_not_shared(view_record(record, mapping)):
+    if reason := why_not_shared(record, mapping):
         return Outcome(Result.IGNORED, reason)
     new = Link(link_id_for_record(kind, record_id), kind, record_id=record_id, updated_at=sides.clock())
     if sides.dry_run:
-        return Outcome(Result.DRY_RUN, "Dry run: would create a referral in Partner Center.")
+        return Outcome(Result.DRY_RUN, rehearse(record, mapping))
     with sides.links.lock(new.id, new=new) as locked:
         return _record_of(sides, locked, kind, record_id, record if _is_untouched(locked.link) else None)
 
@@ -115,10 +115,10 @@ def _record_of(
     if _is_told_of(locked.link, record):
         return Outcome(Result.UNCHANGED, "Unchanged since its failure was told on the record.", locked.link)
     if locked.link.referral_id is None:
-        if reason := why_not_shared(view_record(record, sides.mapping(kind))):
+        if reason := why_not_shared(record, sides.mapping(kind)):
             return Outcome(Result.IGNORED, reason, locked.link)
         if sides.dry_run:
-            return Outcome(Result.DRY_RUN, "Dry run: would create a referral in Partner Center.", locked.link)
+            return Outcome(Result.DRY_RUN, rehearse(record, sides.mapping(kind)), locked.link)
         return share(sides, locked, record)
     return keep_in_step(sides, locked, record=record)
 

@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 from shared.domain.audit import TO_PARTNER_CENTER, success
-from shared.domain.base import RecordView, dump_base, view_record
+from shared.domain.base import RecordView, dump_base, view_readable
 from shared.domain.errors import Rejected
 from shared.domain.link import Intent, LinkStatus
+from shared.domain.mapping import RecordMapping
 from shared.domain.record import CrmStage, Record
 from shared.domain.referral import MICROSOFT, parse_referral
 from shared.domain.settle import agreed_as_they_are
@@ -23,9 +24,9 @@ CLOCK_TOLERANCE = timedelta(minutes=10)
 """How far Partner Center's clock may be behind ours when looking for what an earlier try created."""
 
 
-def why_not_shared(record: RecordView) -> str:
-    """Why this record, which has no referral, is not to get one; empty when it is."""
-    if not record.sync:
+def why_not_shared(record: Record, mapping: RecordMapping) -> str:
+    """Why this record, which has no referral, is not to get one; empty when it is. Its other values do not matter."""
+    if not record.values.get(mapping.columns.sync):
         return "Sync with Partner Center is No; nothing travels until a seller sets it to Yes."
     if record.stage is CrmStage.ON_HOLD:
         return "On hold; the opportunity is shared once it leaves the on-hold stage."
@@ -41,13 +42,7 @@ def share(sides: Sides, locked: LockedLink, record: Record) -> Outcome:
     saved before the POST, and a repeat that finds one looks for the referral by the CRM id it carries.
     """
     mapping = sides.mapping(record.kind)
-    view = view_record(record, mapping)
-    if lacking := missing_to_share(view, mapping):
-        raise Rejected(
-            f"The opportunity cannot be shared yet. {' '.join(lacking)}",
-            field=", ".join(line.partition(":")[0] for line in lacking),
-            code="incomplete",
-        )
+    view = _complete(record, mapping)
     document = _created_before(sides, locked, record)
     newborn = document is None
     if document is None:
@@ -67,6 +62,22 @@ def share(sides: Sides, locked: LockedLink, record: Record) -> Outcome:
     told = Told(lines=[success(TO_PARTNER_CENTER)], newborn_engagement=newborn)
     outcome = reconcile(sides, locked, referral=referral, record=record, told=told)
     return replace(outcome, result=Result.CREATED)
+
+
+def rehearse(record: Record, mapping: RecordMapping) -> str:
+    """What :func:`share` would do, in words."""
+    try:
+        _complete(record, mapping)
+    except Rejected as lacking:
+        return f"Dry run: would create no referral. {lacking.message}"
+    return "Dry run: would create a referral in Partner Center."
+
+
+def _complete(record: Record, mapping: RecordMapping) -> RecordView:
+    view, unreadable = view_readable(record, mapping)
+    if lacking := missing_to_share(view, mapping, unreadable):
+        raise Rejected(f"The opportunity cannot be shared yet. {' '.join(lacking)}", code="incomplete")
+    return view
 
 
 def _created_before(sides: Sides, locked: LockedLink, record: Record) -> dict[str, Any] | None:

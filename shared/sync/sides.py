@@ -66,6 +66,14 @@ class LinksPort(Protocol):
         ...
 
 
+class NameLocksPort(Protocol):
+    """Locks by name, for what no single link covers."""
+
+    def hold(self, name: str) -> AbstractContextManager[None]:
+        """Raises ``LockTaken`` while another worker holds it."""
+        ...
+
+
 class BrakePort(Protocol):
     """Stops when an improbable share of the deals would be closed or cleared."""
 
@@ -87,6 +95,7 @@ class Sides:
     rules: Callable[[RecordKind], Rules]
     clock: Clock
     brake: BrakePort
+    locks: NameLocksPort
     dry_run: bool = False
     cosell_only: bool = True
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
+from hashlib import sha256
 
 from shared.domain.audit import TO_CRM, prepend, success
 from shared.domain.base import dump_base, view_referral
 from shared.domain.errors import NotFound, Rejected, RetryLater, VersionConflict
 from shared.domain.intake import build_record
 from shared.domain.link import LinkStatus
-from shared.domain.mapping import NO_LIMITS
+from shared.domain.mapping import NO_LIMITS, RecordMapping
 from shared.domain.record import NewRecord, Record, RecordKind
 from shared.domain.referral import Referral
 from shared.domain.settle import agreed_as_they_are
@@ -29,27 +31,35 @@ def take_in(sides: Sides, locked: LockedLink, referral: Referral) -> Outcome:
     kind = locked.link.kind
     mapping, rules = sides.mapping(kind), sides.rules(kind)
     new = build_record(referral, view_referral(referral, mapping), mapping, rules, _audit(sides, kind), kind)
-    prepared = sides.crm.prepare(new)
-    record = prepared.existing
-    if record is None:
-        account_id = choose_account(prepared.accounts, mapping.account)
-        try:
-            record = sides.crm.create(new, prepared, account_id)
-        except VersionConflict:
-            record = _made_meanwhile(sides, new)
+    with sides.locks.hold(_customer(new)) if new.account else nullcontext():
+        record, is_new = _find_or_create(sides, new, mapping)
+        if is_new:
+            # Stored before anything else happens: a later failure must never make a second one.
+            document = dump_base(agreed_as_they_are(referral, record, mapping, rules), mapping)
+            locked.save(replace(locked.link, record_id=record.id, base=document, status=LinkStatus.SYNCED))
         else:
-            return _created(sides, locked, referral, record)
-    locked.save(replace(locked.link, record_id=record.id))
-    return keep_in_step(sides, locked, referral=referral, record=record)
-
-
-def _created(sides: Sides, locked: LockedLink, referral: Referral, record: Record) -> Outcome:
-    """The record's id is stored before anything else happens: a later failure must never make a second one."""
-    mapping = sides.mapping(record.kind)
-    base = agreed_as_they_are(referral, record, mapping, sides.rules(record.kind))
-    locked.save(replace(locked.link, record_id=record.id, base=dump_base(base, mapping), status=LinkStatus.SYNCED))
+            locked.save(replace(locked.link, record_id=record.id))
     outcome = keep_in_step(sides, locked, referral=referral, record=record)
-    return replace(outcome, result=Result.CREATED, message=success(TO_CRM))
+    return replace(outcome, result=Result.CREATED, message=success(TO_CRM)) if is_new else outcome
+
+
+def _customer(new: NewRecord) -> str:
+    """Names the customer of a new record: of two deals of one new customer, only one may make the account."""
+    columns = new.account.match.items() if new.account else ()
+    match = sorted((column, str(value or "").strip().casefold()) for column, value in columns)
+    return f"customer-{sha256(repr(match).encode()).hexdigest()}"
+
+
+def _find_or_create(sides: Sides, new: NewRecord, mapping: RecordMapping) -> tuple[Record, bool]:
+    """The record of the referral, and whether it was made now."""
+    prepared = sides.crm.prepare(new)
+    if prepared.existing is not None:
+        return prepared.existing, False
+    account_id = choose_account(prepared.accounts, mapping.account)
+    try:
+        return sides.crm.create(new, prepared, account_id), True
+    except VersionConflict:
+        return _made_meanwhile(sides, new), False
 
 
 def _made_meanwhile(sides: Sides, new: NewRecord) -> Record:

@@ -56,3 +56,11 @@ class _Locked:
         if before.record_id is not None and before.record_id != link.record_id:
             self.store.former_records[before.kind, before.record_id] = link.id
         self.store.links[self.link_id] = link
+
+
+class MemoryLocks:
+    """Locks by name in memory: one worker, so none is ever taken."""
+
+    @contextmanager
+    def hold(self, name: str) -> Iterator[None]:
+        yield

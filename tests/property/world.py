@@ -17,7 +17,7 @@ from shared.sync.deals import bring_record, bring_referral
 from shared.sync.outcome import Outcome
 from shared.sync.sides import Sides
 from tests.contract.memory_crm import MemoryCrm
-from tests.property.memory_links import MemoryLinks
+from tests.property.memory_links import MemoryLinks, MemoryLocks
 from tests.property.memory_partner_center import MemoryPartnerCenter
 
 MAPPING_FILE = Path(__file__).parents[2] / "shared" / "mappings" / "dynamics365.toml"
@@ -72,6 +72,7 @@ class World:
             self.all_rules.__getitem__,
             self._tick,
             settings.pop("brake", NoBrake()),
+            MemoryLocks(),
             **settings,
         )
 
