@@ -116,13 +116,24 @@ def show_microsofts(
 
 def view_record(record: Record, mapping: RecordMapping) -> RecordView:
     """Raises ``Rejected`` naming the field whose value the mapping cannot take."""
-    values = {
-        row.name: _converted(row, "from_crm", record.values.get(row.crm))
-        for row in mapping.all_fields
-        if row.crm in record.values
-    }
+    view, unreadable = view_readable(record, mapping)
+    for problem in unreadable.values():
+        raise problem
+    return view
+
+
+def view_readable(record: Record, mapping: RecordMapping) -> tuple[RecordView, Mapping[str, Rejected]]:
+    """The record with what the mapping cannot take left blank, and for each such field, by name, why not."""
+    values: dict[str, Any] = {}
+    unreadable: dict[str, Rejected] = {}
+    for row in mapping.all_fields:
+        if row.crm in record.values:
+            try:
+                values[row.name] = _converted(row, "from_crm", record.values[row.crm])
+            except Rejected as problem:
+                values[row.name], unreadable[row.name] = None, problem
     columns = mapping.columns
-    return RecordView(
+    view = RecordView(
         values=values,
         stage=record.stage,
         modified_at=record.modified_at,
@@ -132,6 +143,7 @@ def view_record(record: Record, mapping: RecordMapping) -> RecordView:
         stage_reason=record.stage_reason,
         kind=record.kind,
     )
+    return view, unreadable
 
 
 def presume_referral(base: Base) -> ReferralView:

@@ -16,11 +16,19 @@ from shared.domain.referral import MICROSOFT
 from shared.domain.values import Person
 
 
-def missing_to_share(record: RecordView, mapping: RecordMapping) -> tuple[str, ...]:
-    """Everything that must be filled first, at once, each as "label: what to do"; empty when it can be shared."""
+def missing_to_share(
+    record: RecordView, mapping: RecordMapping, unreadable: Mapping[str, Rejected] | None = None
+) -> tuple[str, ...]:
+    """Everything that must be filled in or corrected first, at once; empty when it can be shared.
+
+    What is blank is told as "label: what to do". ``unreadable`` are fields, by name, whose value cannot be sent.
+    """
     with_help = bool(record.values.get("help"))
     lacking = []
     for row in mapping.fields:
+        if problem := (unreadable or {}).get(row.name):
+            lacking.append(f"{problem.message}. {problem.remedy}".strip())
+            continue
         wanted = row.required is Required.ALWAYS or (row.required is Required.WITH_HELP and with_help)
         if wanted and _is_blank(record.values.get(row.name)):
             lacking.append(f"{row.label}: {row.remedy}".strip(": "))

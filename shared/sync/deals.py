@@ -45,7 +45,7 @@ def bring_referral(sides: Sides, referral_id: str, microsofts: Referral | None =
     if link is not None:
         with sides.links.lock(link.id) as locked:
             return _referral_of(sides, locked, _not_older(sides, locked, referral), microsofts)
-    if reason := _why_not_taken_in(sides, referral):
+    if reason := why_not_taken_in(sides, referral):
         return Outcome(Result.IGNORED, reason)
     if sides.dry_run:
         return Outcome(Result.DRY_RUN, "Dry run: would create the record in the CRM.")
@@ -212,7 +212,8 @@ def _not_older(sides: Sides, locked: LockedLink, referral: Referral) -> Referral
     return referral
 
 
-def _why_not_taken_in(sides: Sides, referral: Referral) -> str:
+def why_not_taken_in(sides: Sides, referral: Referral) -> str:
+    """Why a referral that has no record is not to get one; empty when it is."""
     if referral.kind is RecordKind.LEAD and sides.cosell_only:
         return "A lead; SYNC_COSELL_OPPORTUNITIES_ONLY keeps leads out of the CRM."
     if referral.kind not in sides.crm_mapping.records:

@@ -166,13 +166,16 @@ def complete(scene: Scene, record_id: str, lacking: dict[str, Any]) -> None:
     scene.edit_crm(record_id, **values)
 
 
-def test_a_country_that_is_none_is_refused_by_name(scene: Scene) -> None:
-    record_id = scene.opportunity(account={"address1_country": "Atlantis"})
+def test_a_country_may_be_a_name_or_a_code_and_one_that_is_none_is_refused_by_name(scene: Scene) -> None:
+    understood = {scene.opportunity(account={"address1_country": name}): "DE" for name in ("Germany", "DEU", "de")}
+    unknown = scene.opportunity(account={"address1_country": "Atlantis"}, solution=False)
     scene.settle()
-    (line,) = scene.audit(record_id)
-    assert "Account country or region" in line
-    assert "Atlantis" in line
-    assert scene.referrals_of(record_id) == []
+    for record_id, code in understood.items():
+        assert scene.referral_of(record_id)["customerProfile"]["address"]["country"] == code
+    (line,) = scene.audit(unknown)
+    assert "Account country or region in the CRM is 'Atlantis'" in line
+    assert "Microsoft Partner Center Solutions: " in line, "what is missing besides is said at the same time"
+    assert scene.referrals_of(unknown) == []
 
 
 def test_an_opportunity_that_is_not_to_be_synced_stays_at_home(scene: Scene) -> None:
