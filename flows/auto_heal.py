@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import azure.functions as func
 
 from flows.start import schedule
@@ -13,8 +15,11 @@ blueprint = func.Blueprint()
 @blueprint.timer_trigger(arg_name="timer", schedule=schedule("AUTO_HEAL_SCHEDULE", "0 */5 * * * *"))
 def auto_heal(timer: func.TimerRequest) -> None:
     from shared.connector import connector
+    from shared.sync.deals import why_not_taken_in
     from shared.sync.polls import heal
     from shared.sync.ticks import tick
 
     app = connector()
-    tick(app.desk, "auto_heal", "referral", lambda: heal(app.watch), can_wait=True)
+    tick(
+        app.desk, "auto_heal", "referral", lambda: heal(app.watch, partial(why_not_taken_in, app.sides)), can_wait=True
+    )

@@ -15,7 +15,7 @@ from shared.crm.port import Change, CrmPort
 from shared.domain.errors import ConnectorError, Rejected
 from shared.domain.link import Link, LinkStatus
 from shared.domain.record import RecordKind
-from shared.domain.referral import parse_referral
+from shared.domain.referral import Referral, parse_referral
 from shared.state.clock import Clock
 from shared.state.envelope import Envelope
 from shared.state.queues import CRM_CHANGES, CRM_LEAD_CHANGES, REFERRAL_EVENTS, RELATED_REFERRAL_EVENTS
@@ -101,8 +101,11 @@ def is_news(change: Change, link: Link | None) -> bool:
     return change.version not in known
 
 
-def heal(watch: Watch) -> int:
-    """Every referral that changed without our noticing, and every link left half done, is queued; how many."""
+def heal(watch: Watch, why_not_taken_in: Callable[[Referral], str]) -> int:
+    """Every referral that changed without our noticing, and every link left half done, is queued; how many.
+
+    A referral without a record is only missed where nothing speaks against taking it in.
+    """
     name = "partner-center"
     cursor = watch.cursors.get(name)
     now = watch.clock()
@@ -110,7 +113,7 @@ def heal(watch: Watch) -> int:
     newest, queued = since + OVERLAP if cursor else since, 0
     for page in watch.referrals.updated_since(since):
         for document in page:
-            updated_at, queue = _look(watch, document)
+            updated_at, queue = _look(watch, document, why_not_taken_in)
             newest = max(newest, updated_at or newest)
             if queue is not None:
                 watch.queue(queue, REFERRAL, str(document["id"]))
@@ -125,7 +128,9 @@ def heal(watch: Watch) -> int:
     return queued
 
 
-def _look(watch: Watch, document: Mapping[str, Any]) -> tuple[datetime | None, str | None]:
+def _look(
+    watch: Watch, document: Mapping[str, Any], why_not_taken_in: Callable[[Referral], str]
+) -> tuple[datetime | None, str | None]:
     """When the referral changed, and the queue it belongs to if the sync has missed that.
 
     Microsoft's side of a deal is looked at where Partner Center lists it; where it does not, our own side is that
@@ -140,7 +145,8 @@ def _look(watch: Watch, document: Mapping[str, Any]) -> tuple[datetime | None, s
     if referral.is_microsofts:
         is_missed = link is None or knows_less(link, referral)
         return referral.updated_at, RELATED_REFERRAL_EVENTS if is_missed else None
-    return referral.updated_at, None if is_known(link, referral) else REFERRAL_EVENTS
+    is_missed = not is_known(link, referral) and not (link is None and why_not_taken_in(referral))
+    return referral.updated_at, REFERRAL_EVENTS if is_missed else None
 
 
 def _queue_half_done(watch: Watch, link: Link) -> None:

@@ -10,7 +10,7 @@ from shared.domain.audit import TO_CRM, prepend, success
 from shared.domain.base import dump_base, view_referral
 from shared.domain.errors import NotFound, Rejected, RetryLater, VersionConflict
 from shared.domain.intake import build_record
-from shared.domain.link import LinkStatus
+from shared.domain.link import Failure, LinkStatus
 from shared.domain.mapping import NO_LIMITS, RecordMapping
 from shared.domain.record import NewRecord, Record, RecordKind
 from shared.domain.referral import Referral
@@ -79,11 +79,10 @@ def _use_named_record(sides: Sides, locked: LockedLink, referral: Referral) -> O
             continue
         locked.save(replace(locked.link, kind=kind, record_id=record.id))
         return keep_in_step(sides, locked, referral=referral, record=record)
-    return Outcome(
-        Result.IGNORED,
-        f"The referral names the CRM id {reference[:60]!r}, which the CRM does not have; it was left alone.",
-        locked.link,
-    )
+    message = f"The referral names the CRM id {reference[:60]!r}, which the CRM does not have; it was left alone."
+    known = Failure("unknown_crm_id", etag=referral.etag)
+    locked.save(replace(locked.link, status=LinkStatus.WAITING, status_reason=message, failure=known))
+    return Outcome(Result.IGNORED, message, locked.link)
 
 
 def _audit(sides: Sides, kind: RecordKind) -> str:

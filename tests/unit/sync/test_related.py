@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from shared.domain.errors import ConfigurationError, NotFound, RetryLater
 from shared.state.queues import REFERRAL_EVENTS, RELATED_REFERRAL_EVENTS
+from shared.sync.deals import why_not_taken_in
 from shared.sync.outcome import Result
 from shared.sync.polls import Watch, heal
 from shared.sync.related import bring_related
@@ -200,7 +202,8 @@ def heal_deal(deal: Deal) -> list[tuple[str, str]]:
     links: Any = world.links
     links.all = lambda status=None: iter(())
     cursors: dict[str, str] = {}
-    heal(Watch(world.partner_center, world.crm, links, Cursors(cursors), sent, lambda: world.now, lambda: "c"))
+    watch = Watch(world.partner_center, world.crm, links, Cursors(cursors), sent, lambda: world.now, lambda: "c")
+    heal(watch, partial(why_not_taken_in, world.sides))
     return [(queue, envelope.id) for queue, envelope in sent.envelopes]
 
 
