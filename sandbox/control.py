@@ -24,6 +24,8 @@ from aiohttp import web
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CONTROL_PREFIX = "/_control/"
+# GUIDs, and the 18 characters of Salesforce.
+_IDS = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|(?<=/)[0a][0-9A-Za-z]{14}[A-Z0-5]{3}(?=/|$)")
 
 
 @dataclass
@@ -32,7 +34,8 @@ class Fault:
 
     ``after_commit`` false: the service does nothing and answers ``status``. True: the service does its work, and then
     the answer is replaced by ``status``, or with ``status`` 0 the connection is cut without an answer: the ambiguous
-    write. ``delay_s`` waits first. ``skip`` lets that many matching calls pass before the first one is hit.
+    write. ``delay_s`` waits first. ``skip`` lets that many matching calls pass before the first one is hit. ``body`` is
+    answered as JSON; with a ``Content-Type`` among the headers it is a text, answered as it is.
     """
 
     path: str
@@ -56,7 +59,7 @@ class Call:
 
     @property
     def operation(self) -> str:
-        return f"{self.method} {re.sub(r'[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}', '*', self.path)}"
+        return f"{self.method} {_IDS.sub('*', self.path)}"
 
 
 class Control:
@@ -160,6 +163,6 @@ def _faulty(request: web.Request, fault: Fault) -> web.StreamResponse:
         if request.transport is not None:
             request.transport.abort()
         raise web.HTTPServiceUnavailable(text="cut")
-    if fault.body is None:
-        return web.Response(status=fault.status, headers=fault.headers)
+    if fault.body is None or "Content-Type" in fault.headers:
+        return web.Response(status=fault.status, headers=fault.headers, text=fault.body)
     return web.json_response(fault.body, status=fault.status, headers=fault.headers)

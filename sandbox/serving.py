@@ -10,6 +10,8 @@ from types import TracebackType
 
 from aiohttp import web
 
+_LONGEST_LINE = 64 * 1024
+
 
 class Server:
     """One simulator, listening on 127.0.0.1 between ``start`` and ``stop``.
@@ -37,7 +39,14 @@ class Server:
         return self
 
     async def _serve(self) -> None:
-        self._runner = web.AppRunner(self._build(), access_log=None, shutdown_timeout=1)
+        # Addresses may be longer than aiohttp takes by itself: Dataverse reads 32 KiB, Salesforce 16.
+        self._runner = web.AppRunner(
+            self._build(),
+            access_log=None,
+            shutdown_timeout=1,
+            max_line_size=_LONGEST_LINE,
+            max_field_size=_LONGEST_LINE,
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self._tls)
         await site.start()
