@@ -105,8 +105,8 @@ def plan(referral: ReferralView, record: RecordView, base: Base | None, mapping:
         to_crm=_record_change(receiving, stages, mapping, rules),
         fields=final,
         stages=stages.agreed if record.sync or not stages.referral_steps else _paused(stages, referral, record, base),
-        sent=tuple(m.row.label for m in sending) + (("Stage",) if steps else ()),
-        received=tuple(m.row.label for m in receiving) + (("Stage",) if stages.record_change else ()),
+        sent=tuple(m.row.label for m in sending) + ((f"Stage: {steps[-1].substatus}",) if steps else ()),
+        received=tuple(m.row.label for m in receiving) + _stage_received(stages),
         conflicts=tuple(conflicts),
         held={m.row.name: _fingerprint(m) for m in merged if m.is_held or m in emptied},
         emptied=tuple(m.row.label for m in emptied),
@@ -116,6 +116,11 @@ def plan(referral: ReferralView, record: RecordView, base: Base | None, mapping:
         present={m.row.name: present[m.row.name] for m in kept},
         needs_referral=referral.document is None and any(m.row.convert.is_set for m in sending),
     )
+
+
+def _stage_received(stages: StageDecision) -> tuple[str, ...]:
+    """Named by the referral's stage, which sellers see in Partner Center: the CRM's own name of it is a setting."""
+    return (f"Stage: {stages.agreed.referral.substatus}",) if stages.record_change else ()
 
 
 def _merge_all(

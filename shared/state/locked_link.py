@@ -31,7 +31,12 @@ class LinkTable:
 
     def taken(self, link_id: str) -> LockTaken:
         """Workers that wait for one lock come back at different times, after 2 to 6 seconds."""
-        return LockTaken(f"Another worker has link {link_id}", after_s=2 + 4 * self._jitter(), service=SERVICE)
+        return LockTaken(
+            f"The deal is being synced by another worker right now (link {link_id})",
+            remedy="It is looked at again in a few seconds.",
+            after_s=2 + 4 * self._jitter(),
+            service=SERVICE,
+        )
 
     def claim(self, link: Link, names: Iterable[str]) -> None:
         """The aliases ``names`` point to the link. ``Rejected`` (``link_clash``) if one belongs to another link."""

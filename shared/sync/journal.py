@@ -51,7 +51,7 @@ class Journal:
         message = outcome.message if isinstance(outcome, Outcome) else str(outcome)
         status = _status(outcome)
         _log.log(
-            logging.INFO if status in (RunStatus.SUCCEEDED, RunStatus.IGNORED) else logging.WARNING,
+            logging.INFO if _is_everyday(outcome, status) else logging.WARNING,
             "%s %s: %s | function=%s outcome=%s code=%s link=%s attempt=%d calls=%d duration_ms=%d correlation_id=%s",
             work.envelope.kind,
             work.envelope.id,
@@ -79,6 +79,11 @@ def _status(outcome: Outcome | ConnectorError) -> RunStatus:
     if isinstance(outcome, ConnectorError):
         return RunStatus.FAILED
     return _STATUSES.get(outcome.result, RunStatus.SUCCEEDED)
+
+
+def _is_everyday(outcome: Outcome | ConnectorError, status: RunStatus) -> bool:
+    """Nothing that an operator should be warned of: a lock that is taken is free a few seconds later."""
+    return status in (RunStatus.SUCCEEDED, RunStatus.IGNORED) or isinstance(outcome, LockTaken)
 
 
 def _is_worth_an_audit_row(outcome: Outcome | ConnectorError) -> bool:

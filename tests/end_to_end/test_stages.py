@@ -23,7 +23,7 @@ def test_leaving_the_on_hold_stage_accepts_the_referral(scene: Scene) -> None:
     scene.edit_crm(record_id, statuscode=IN_PROGRESS)
     scene.settle()
     assert scene.stage_of(referral_id) == "Active/Accepted"
-    assert scene.audit(record_id)[0] == "CRM to Partner Center Referral sync success (Stage)."
+    assert scene.audit(record_id)[0] == "CRM to Partner Center Referral sync success (Stage: Accepted)."
 
 
 def test_nothing_travels_to_partner_center_while_on_hold_and_all_of_it_on_acceptance(scene: Scene) -> None:

@@ -55,7 +55,7 @@ def test_nothing_of_a_record_on_hold_travels_until_it_leaves_that_stage() -> Non
     assert outcome.message == "Description will travel once the record leaves the on-hold stage."
     assert world.partner_center.calls["patch"] == 1, "the CRM id alone"
     world.crm.edit(record_id, {}, StageChange(CrmStage.ACTIVE))
-    assert world.record_changed(record_id).sent == ("Description", "Stage")
+    assert world.record_changed(record_id).sent == ("Description", "Stage: Accepted")
     document = world.partner_center.peek(referral_id)
     assert (document["status"], document["details"]["notes"]) == ("Active", "Ours")
 
