@@ -85,7 +85,8 @@ def plan(referral: ReferralView, record: RecordView, base: Base | None, mapping:
     # A value that is written to both sides goes to both or to none; sets are merged again at any time.
     receiving = [m for m in merged if m.write_crm and (m.row.convert.is_set or m not in pending)]
     steps = stages.referral_steps if record.sync else ()
-    conflicts = [m.conflict for m in merged if m.conflict and not (m.is_held and _told_before(m, base))]
+    # Who wins a field that waits is told once it travels, not at every look until then.
+    conflicts = [m.conflict for m in merged if m.conflict and m not in pending and not _is_held_as_told(m, base)]
     notes = [stages.note] if stages.note else []
     if pending and referral.stage.is_closed:
         notes.append(f"{_labels(pending)} changed in the CRM, but a closed referral cannot be changed.")
@@ -258,6 +259,10 @@ def _paused(stages: StageDecision, referral: ReferralView, record: RecordView, b
 
 def _fingerprint(m: Merged) -> list[Any]:
     return [m.row.convert.dump(m.partner_center), m.row.convert.dump(m.crm)]
+
+
+def _is_held_as_told(m: Merged, base: Base | None) -> bool:
+    return m.is_held and _told_before(m, base)
 
 
 def _told_before(m: Merged, base: Base | None) -> bool:

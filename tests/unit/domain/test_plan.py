@@ -325,3 +325,14 @@ def test_help_that_is_chosen_later_is_no_patch() -> None:
 def test_the_id_that_shows_the_referral_is_written_where_it_is_missing() -> None:
     planned = plan_of(referral_of(), record_of(referral_id=None), replace(base_of(), fields={}))
     assert planned.to_crm.values == {OPPORTUNITIES.columns.referral_id: "7d23e5ca-0000-4000-8000-000000000001"}
+
+
+def test_a_conflict_is_told_when_its_winner_travels_and_not_while_that_waits() -> None:
+    changes: dict[str, Any] = {"notes": "Ours.", "deal_value": Decimal(2)}
+    there = referral_of(ReferralStage.RECEIVED, at=EARLIER, notes="Theirs.", deal_value=Decimal(1))
+    base = base_of(referral=ReferralStage.RECEIVED, record=CrmStage.ON_HOLD)
+    waiting = plan_of(there, record_of(CrmStage.ON_HOLD, at=LATER, **changes), base)
+    assert set(waiting.waiting) == {"Description", "Est. revenue"}
+    assert waiting.is_empty
+    accepted = plan_of(there, record_of(at=LATER, **changes), base)
+    assert {conflict.field for conflict in accepted.conflicts} == set(changes)
