@@ -22,7 +22,7 @@ from shared.domain.microsofts_side import MicrosoftsSide
 from shared.domain.record import CrmStage, NewRecord, Record, RecordChange, RecordKind
 from shared.domain.referral import Referral, parse_referral
 from shared.domain.stages import Stages, is_to_be_qualified
-from shared.sync.accounts import choose_account
+from shared.sync.accounts import choose_account, hold_customer
 from shared.sync.outcome import Outcome, Result
 from shared.sync.reconcile import MAX_ATTEMPTS, REPLACE_REFERENCE, Told, reconcile
 from shared.sync.sides import LockedLink, Sides
@@ -114,11 +114,12 @@ def _qualify(sides: Sides, referral: Referral, lead: Record) -> Record:
             code="incomplete",
         )
     new = _as_opportunity(sides, referral, customer=view.values)
-    prepared = sides.crm.prepare(new)
-    if prepared.existing is not None:
-        return prepared.existing
-    account_id = choose_account(prepared.accounts, sides.mapping(RecordKind.OPPORTUNITY).account)
-    return sides.crm.qualify(lead, prepared, account_id)
+    with hold_customer(sides, new):
+        prepared = sides.crm.prepare(new)
+        if prepared.existing is not None:
+            return prepared.existing
+        account_id = choose_account(prepared.accounts, sides.mapping(RecordKind.OPPORTUNITY).account)
+        return sides.crm.qualify(lead, prepared, account_id)
 
 
 def _as_opportunity(sides: Sides, referral: Referral, customer: Mapping[str, Any] | None = None) -> NewRecord:

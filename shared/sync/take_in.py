@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import replace
-from hashlib import sha256
 
 from shared.domain.audit import TO_CRM, prepend, success
 from shared.domain.base import dump_base, view_referral
@@ -15,7 +13,7 @@ from shared.domain.mapping import NO_LIMITS, RecordMapping
 from shared.domain.record import NewRecord, Record, RecordKind
 from shared.domain.referral import Referral
 from shared.domain.settle import agreed_as_they_are
-from shared.sync.accounts import choose_account
+from shared.sync.accounts import choose_account, hold_customer
 from shared.sync.leads import keep_in_step
 from shared.sync.outcome import Outcome, Result
 from shared.sync.sides import LockedLink, Sides
@@ -31,7 +29,7 @@ def take_in(sides: Sides, locked: LockedLink, referral: Referral) -> Outcome:
     kind = locked.link.kind
     mapping, rules = sides.mapping(kind), sides.rules(kind)
     new = build_record(referral, view_referral(referral, mapping), mapping, rules, _audit(sides, kind), kind)
-    with sides.locks.hold(_customer(new)) if new.account else nullcontext():
+    with hold_customer(sides, new):
         record, is_new = _find_or_create(sides, new, mapping)
         if is_new:
             # Stored before anything else happens: a later failure must never make a second one.
@@ -41,13 +39,6 @@ def take_in(sides: Sides, locked: LockedLink, referral: Referral) -> Outcome:
             locked.save(replace(locked.link, record_id=record.id))
     outcome = keep_in_step(sides, locked, referral=referral, record=record)
     return replace(outcome, result=Result.CREATED, message=success(TO_CRM)) if is_new else outcome
-
-
-def _customer(new: NewRecord) -> str:
-    """Names the customer of a new record: of two deals of one new customer, only one may make the account."""
-    columns = new.account.match.items() if new.account else ()
-    match = sorted((column, str(value or "").strip().casefold()) for column, value in columns)
-    return f"customer-{sha256(repr(match).encode()).hexdigest()}"
 
 
 def _find_or_create(sides: Sides, new: NewRecord, mapping: RecordMapping) -> tuple[Record, bool]:
