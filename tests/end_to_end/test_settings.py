@@ -43,6 +43,8 @@ def customized(make_scene: SceneMaker, tmp_path_factory: pytest.TempPathFactory)
             "CUSTOMIZE_FILE": str(file),
             "DISPLAY_CHECK_MARK": "no",
             "DEAL_VALUE_FIELD": "budgetamount",
+            "DEAL_VALUE_CURRENCY_FIELD": "currentsituation",
+            "CUSTOMER_ACCOUNT_COUNTRY_CODE_FIELD": "address1_county",
             "ACTIVE_STAGE_NAME": "On Hold",
             "ON_HOLD_STAGE_NAME": "In Progress",
         }
@@ -89,6 +91,18 @@ def test_mark_deal_value_and_stages_are_those_of_the_settings(customized: Scene)
     customized.edit_crm(record_id, statuscode=2)
     customized.settle()
     assert customized.stage_of(referral_id) == "Active/Accepted"
+
+
+def test_currency_and_country_are_in_the_fields_that_the_settings_name(customized: Scene) -> None:
+    changes = {"customerProfile__name": "Alpine Ski House", "details__currency": "GBP"}
+    referral_id, record_id = customized.accepted(**changes)
+    record = customized.record(record_id)
+    assert record["currentsituation"] == "GBP"
+    account = customized.crm.row("account", record["_customerid_value"])
+    assert (account["address1_county"], account["address1_country"]) == ("US", None)
+    customized.edit_crm(record_id, currentsituation="EUR")
+    customized.settle()
+    assert customized.referral(referral_id)["details"]["currency"] == "EUR"
 
 
 def test_a_dry_run_plans_and_audits_and_writes_nothing_to_either_side(make_scene: SceneMaker) -> None:

@@ -89,8 +89,11 @@ def test_the_webhook_queues_bytes_to_both_queues(functions: dict[str, Any]) -> N
 
 
 def test_schedules_are_those_of_the_settings() -> None:
-    functions = index_app(CRM_POLL_SCHEDULE="*/7 * * * * *", AUTO_HEAL_SCHEDULE="0 0 * * * *")
+    functions = index_app(
+        CRM_POLL_SCHEDULE="*/7 * * * * *", SOLUTIONS_SCHEDULE="0 */9 * * * *", AUTO_HEAL_SCHEDULE="0 0 * * * *"
+    )
     assert trigger_of(functions["crm_to_partner_center"])[1] == "*/7 * * * * *"
+    assert trigger_of(functions["microsoft_solutions_to_partner_center"])[1] == "0 */9 * * * *"
     assert trigger_of(functions["auto_heal"])[1] == "0 0 * * * *"
 
 
