@@ -123,9 +123,11 @@ def _object(find: Find, record: dict[str, Any]) -> SObject:
 def _update(writer: Writer, find: Find, record: dict[str, Any]) -> dict[str, Any]:
     sobject = _object(find, record)
     named = [value for name, value in record.items() if name.casefold() == "id"]
-    row_id = long_id(str(named[0])) if named else None
-    if row_id is None:
+    if not named:
         raise errors.SalesforceError(400, "MISSING_ARGUMENT", "Id not specified in an update call", [])
+    row_id = long_id(str(named[0]))
+    if row_id is None:
+        raise errors.wrong_id_type("Record ID", "Id", str(named[0]))
     body = {name: value for name, value in record.items() if name.casefold() != "id"}
     return _done(writer.update(sobject, writer.existing(sobject, row_id), body).id)
 
