@@ -335,6 +335,24 @@ def test_a_lead_of_the_partners_own_is_not_shared_until_it_is_an_opportunity() -
 # Repeats
 
 
+def test_a_lead_that_is_qualified_while_it_is_being_synced_is_an_opportunity_after_that() -> None:
+    world = LeadWorld()
+    referral_id, lead_id = world.taken_in()
+    world.crm.edit(lead_id, {}, StageChange(CrmStage.LOST))
+    made = []
+
+    def change_of_mind() -> None:
+        world.crm.edit(lead_id, {}, StageChange(CrmStage.ON_HOLD))
+        made.append(world.crm.qualify_lead(lead_id))
+
+    world.partner_center.on_next("patch", change_of_mind)
+    world.lead_changed(lead_id)
+    link = only_link(world)
+    assert (link.kind, [link.record_id]) == (RecordKind.OPPORTUNITY, made)
+    assert stage(world, referral_id) == "Closed/Declined"
+    assert world.crm.peek(made[0]).stage is CrmStage.LOST
+
+
 def test_a_dry_run_qualifies_nothing() -> None:
     world = LeadWorld()
     referral_id, lead_id = world.taken_in()
