@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from shared.domain.errors import ConfigurationError
-from shared.domain.mapping import CrmMapping, build_mapping
+from shared.domain.mapping import CrmMapping
+from shared.domain.overlay import build_mapping
 from shared.settings import Settings
 
 MAPPINGS = Path(__file__).parent / "mappings"

@@ -9,7 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from shared.domain.mapping import CrmMapping, RecordMapping, build_mapping
+from shared.domain.mapping import CrmMapping, RecordMapping
+from shared.domain.overlay import build_mapping
 from shared.domain.record import CrmStage, CustomerAccount, NewRecord, RecordKind, StageChange
 from shared.domain.values import Person, Solution
 

@@ -10,7 +10,8 @@ import pytest
 from sandbox.certificates import Certificates
 from sandbox.dataverse import DataverseSimulator
 from shared.domain.errors import ConfigurationError, Rejected, VersionConflict
-from shared.domain.mapping import CrmMapping, build_mapping
+from shared.domain.mapping import CrmMapping
+from shared.domain.overlay import build_mapping
 from shared.domain.record import CrmStage, Record, RecordChange, RecordKind, StageChange
 from tests.contract.deals import ANN, BACKUP, REFERRAL_ID, deal, paths, read_mapping
 from tests.contract.rigs import Dynamics365Rig, check_token, dynamics365_rig

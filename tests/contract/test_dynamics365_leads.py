@@ -8,7 +8,8 @@ import pytest
 
 from sandbox.dataverse import faults
 from shared.domain.errors import ConfigurationError, RetryLater, VersionConflict
-from shared.domain.mapping import CrmMapping, build_mapping
+from shared.domain.mapping import CrmMapping
+from shared.domain.overlay import build_mapping
 from shared.domain.record import CrmStage, Record, RecordChange, RecordKind, StageChange
 from tests.contract.deals import ANN, deal, read_mapping
 from tests.contract.rigs import Dynamics365Rig

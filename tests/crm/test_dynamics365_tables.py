@@ -8,7 +8,8 @@ import pytest
 
 from shared.crm.dynamics365.tables import read_tables
 from shared.domain.errors import ConfigurationError
-from shared.domain.mapping import CrmMapping, build_mapping
+from shared.domain.mapping import CrmMapping
+from shared.domain.overlay import build_mapping
 from tests.contract.deals import read_mapping
 
 

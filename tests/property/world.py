@@ -9,7 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from shared.domain.mapping import CrmMapping, build_mapping
+from shared.domain.mapping import CrmMapping
+from shared.domain.overlay import build_mapping
 from shared.domain.plan import Rules
 from shared.domain.record import CrmStage, RecordKind
 from shared.domain.values import Person, Solution

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from shared.domain.base import Agreed, Base, RecordView, ReferralView
-from shared.domain.mapping import CrmMapping, FieldLimits, RecordMapping, build_mapping
+from shared.domain.mapping import CrmMapping, FieldLimits, RecordMapping
+from shared.domain.overlay import build_mapping
 from shared.domain.plan import Plan, Rules, plan
 from shared.domain.record import CrmStage, RecordKind
 from shared.domain.referral import ReferralStage

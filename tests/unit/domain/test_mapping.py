@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from shared.domain.errors import ConfigurationError
-from shared.domain.mapping import AccountPolicy, ConflictPolicy, CrmMapping, Required, Travels, build_mapping
+from shared.domain.mapping import AccountPolicy, ConflictPolicy, CrmMapping, Required, Travels
+from shared.domain.overlay import build_mapping
 from shared.domain.record import RecordKind
 from tests.unit.domain.deals import MAPPING_FILE, OPPORTUNITIES, mapping_of, overlay_of
 
