@@ -133,13 +133,24 @@ def test_the_sign_in_is_that_of_the_settings(app: AppMaker, tmp_path: Path, wron
         app().referrals.get(str(uuid.uuid4()))
 
 
-@pytest.mark.parametrize("wrong", ["DYNAMICS365_TENANT_ID", "DYNAMICS365_CLIENT_ID", "DYNAMICS365_CLIENT_SECRET"])
-def test_the_sign_in_to_the_crm_is_that_of_the_settings(app: AppMaker, wrong: str) -> None:
+NOBODY = "https://localhost:1"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "value"),
+    [
+        ("DYNAMICS365_TENANT_ID", str(uuid.UUID(int=1))),
+        ("DYNAMICS365_CLIENT_ID", str(uuid.UUID(int=2))),
+        ("DYNAMICS365_CLIENT_SECRET", "another"),
+        ("DYNAMICS365_URL", NOBODY),
+    ],
+)
+def test_the_crm_and_the_sign_in_to_it_are_those_of_the_settings(app: AppMaker, wrong: str, value: str) -> None:
     assert app().crm.name == "Dynamics 365"
     with pytest.raises(NotFound):
         app().crm.get(RecordKind.OPPORTUNITY, str(uuid.uuid4()))
     with pytest.raises(ConnectorError) as refused:
-        app(**{wrong: str(uuid.uuid4())}).crm.get(RecordKind.OPPORTUNITY, str(uuid.uuid4()))
+        app(**{wrong: value}).crm.get(RecordKind.OPPORTUNITY, str(uuid.uuid4()))
     assert not isinstance(refused.value, NotFound)
 
 
