@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from sandbox.salesforce.rows import Row, Rows
+from sandbox.salesforce.rules import settle_amount
 from sandbox.salesforce.schema import SObject
 from sandbox.salesforce.values import Value
 
@@ -106,6 +107,7 @@ class Automation:
         if items:
             worth = (Decimal(each.values["Quantity"] or 0) * Decimal(each.values["UnitPrice"] or 0) for each in items)
             values["Amount"] = sum(worth, Decimal(0))
+            settle_amount(values, None)
         self.rows.put(opportunity.sobject, opportunity.id, values)
 
     def _after_solutions(self, writer: Writer, solution: Row, before: Row | None) -> None:

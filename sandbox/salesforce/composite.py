@@ -5,6 +5,7 @@ https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/resourc
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from typing import Any
@@ -29,8 +30,12 @@ class _RolledBack(Exception):
     """Takes the savepoint back."""
 
 
-def run_composite(rows: Rows, dispatch: Dispatch, request: Request) -> Answer:
-    """200 whenever the envelope is right; what became of each part is said in its ``httpStatusCode``."""
+def run_composite(rows: Rows, dispatch: Dispatch, request: Request, *, escape_html: bool) -> Answer:
+    """200 whenever the envelope is right; what became of each part is said in its ``httpStatusCode``.
+
+    ``escape_html``: texts of the answer are escaped as for a page, which a client written by others (aiosalesforce)
+    undoes, and which Salesforce's pages do not mention.
+    """
     document = request.json()
     parts = _parts(document)
     all_or_none = document.get("allOrNone") is True
@@ -44,7 +49,8 @@ def run_composite(rows: Rows, dispatch: Dispatch, request: Request) -> Answer:
                     raise _RolledBack
     except _RolledBack:
         results = {part["referenceId"]: _after_failure(results.get(part["referenceId"])) for part in parts}
-    return Answer(200, {"compositeResponse": [_shown(part["referenceId"], results) for part in parts]})
+    shown = [_shown(part["referenceId"], results) for part in parts]
+    return Answer(200, {"compositeResponse": _escaped(shown) if escape_html else shown})
 
 
 def _after_failure(answer: Answer | None) -> Answer:
@@ -66,6 +72,14 @@ def _shown(name: str, results: dict[str, Answer]) -> dict[str, Any]:
         "httpStatusCode": answer.status,
         "referenceId": name,
     }
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _escaped(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    return html.escape(value) if isinstance(value, str) else value
 
 
 def _parts(document: dict[str, Any]) -> list[dict[str, Any]]:

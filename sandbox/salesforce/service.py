@@ -31,6 +31,7 @@ class Service:
     automation: Automation
     queries: Queries
     limit: DailyLimit
+    escape_composite: bool = False
 
     def answer(self, request: Request) -> Answer:
         """Every request is a transaction of its own: what it refuses leaves no trace."""
@@ -107,11 +108,14 @@ class Service:
 
     def _composite(self, request: Request, rest: list[str]) -> Answer:
         if not rest:
-            return _by_method(request, {"POST": lambda: run_composite(self.rows, self.dispatch, request)})
+            return _by_method(request, {"POST": lambda: self._run_composite(request)})
         if rest[0] == "sobjects":
             operations = row_collections.operations(request, self.writer(request), self.sobject, rest[1:])
             return _by_method(request, operations)
         raise errors.no_such_resource()
+
+    def _run_composite(self, request: Request) -> Answer:
+        return run_composite(self.rows, self.dispatch, request, escape_html=self.escape_composite)
 
 
 def _by_method(request: Request, operations: dict[str, Operation]) -> Answer:

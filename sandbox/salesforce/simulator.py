@@ -41,7 +41,7 @@ class OrgOptions:
     ``commit_delay_s``: rows become visible so long after the stamp they carry (see :mod:`sandbox.salesforce.rows`).
     ``page_size``: the server's own limit for pages of queries, 2,000 at most. ``lead_fields``: the administrator's
     mapping of custom fields, lead to opportunity, for conversions. ``longest_assertion_s``: how far ahead the ``exp``
-    of a JWT may lie, which Salesforce does not publish.
+    of a JWT may lie, which Salesforce does not publish. ``escape_composite``: composite answers are escaped as HTML.
     """
 
     multi_currency: bool = True
@@ -59,6 +59,7 @@ class OrgOptions:
     session_idle_s: float = 7200
     longest_assertion_s: float = 300
     audience: str = "https://login.salesforce.com"
+    escape_composite: bool = False
 
 
 class SalesforceSimulator:
@@ -92,7 +93,7 @@ class SalesforceSimulator:
             seed(Writer(self._rows, self._rules, automation, "", through_api=False), self.options.extra_stages)
         self.limit = DailyLimit(clock, self.options.daily_limit)
         queries = Queries(self._rows, page_size=self.options.page_size, order_seed=self.options.order_seed)
-        self._service = Service(self._rows, self._rules, automation, queries, self.limit)
+        self._service = Service(self._rows, self._rules, automation, queries, self.limit, self.options.escape_composite)
         self.tokens = Tokens(
             apps,
             self.hands.rows("Organization")[0]["Id"],

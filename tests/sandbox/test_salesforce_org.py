@@ -88,8 +88,8 @@ def test_products_decide_on_the_amount_without_a_word(org: Org) -> None:
     deal = org.deal(Amount=100)
     org.hands.insert("OpportunityLineItem", {"OpportunityId": deal, "Quantity": 3, "UnitPrice": 50})
     change(org, deal, Amount=999, NextStep="call")
-    values = org.read("Opportunity", deal, "Amount", "NextStep", "HasOpportunityLineItem")
-    assert values == [150, "call", True]
+    values = org.read("Opportunity", deal, "Amount", "ExpectedRevenue", "NextStep", "HasOpportunityLineItem")
+    assert values == [150, 15, "call", True]
 
 
 # Countries

@@ -107,6 +107,13 @@ def test_a_reference_to_an_update_of_an_old_version_leads_nowhere(org: Org) -> N
     assert done["solution"][1][0]["message"].startswith("Invalid reference specified. No value for deal.id")
 
 
+def test_composite_answers_can_be_escaped_as_html() -> None:
+    with served(OrgOptions(escape_composite=True)) as escaping:
+        account = escaping.make("Account", Name="O'Neil & Sons")
+        done = composite(escaping, part("read", "GET", f"sobjects/Account/{account}"))
+        assert done["read"][1]["Name"] == "O&#x27;Neil &amp; Sons"
+
+
 @pytest.mark.parametrize(
     "parts",
     [
