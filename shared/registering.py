@@ -8,11 +8,10 @@ from urllib.parse import quote
 
 from shared.domain.errors import ConfigurationError, Rejected, RetryLater
 from shared.following import Patience, follow_test_event, shown_result
-from shared.partner_center.event import REFERRAL_EVENTS
+from shared.partner_center.event import REFERRAL_EVENTS, TEST_EVENT
 from shared.partner_center.registration import Registration, WebhookRegistration
 
 PATH = "/api/partner-center"
-TEST_EVENT = "test-created"
 _OPTIONS = {"key": str, "events": list, "overwrite": bool, "keep_others": bool, "test": bool}
 
 

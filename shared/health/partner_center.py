@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from shared.domain.errors import ConnectorError
 from shared.domain.finding import Condition, Finding
 from shared.health.probing import failure
-from shared.partner_center.event import REFERRAL_EVENTS
+from shared.partner_center.event import REFERRAL_EVENTS, TEST_EVENT
 from shared.partner_center.registration import Registration
 
 REFERRALS_SIGN_IN = "Partner Center sign-in (referrals)"
@@ -105,7 +105,7 @@ def _webhook(registration: Registration | None, endpoint: str | None) -> Finding
         return Finding(WEBHOOK, Condition.FAILED, "No webhook is registered for this tenant.", _REGISTER)
     registered = _folded(registration.events)
     missing = [name for name in REFERRAL_EVENTS if name not in registered]
-    others = [name for name in registration.events if name.lower() not in REFERRAL_EVENTS]
+    others = [name for name in registration.events if name.lower() not in (*REFERRAL_EVENTS, TEST_EVENT)]
     kept = f" Registered for others, and ignored here: {', '.join(others)}." if others else ""
     if endpoint is None:
         what = f"Registered at {registration.address}; this app does not know its own address.{kept}"

@@ -22,6 +22,8 @@ OWN_EVENTS = ("referral-created", "referral-updated")
 RELATED_EVENTS = ("related-referral-created", "related-referral-updated")
 REFERRAL_EVENTS = OWN_EVENTS + RELATED_EVENTS
 """What the connector registers for and handles."""
+TEST_EVENT = "test-created"
+"""Sent on request only, to try a registration that names it."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def tell_failure(sides: Sides, kind: str, subject_id: str, code: str, reason: st
     """
     link = find_link(sides, kind, subject_id)
     if link is None and kind == REFERRAL:
-        return Outcome(Result.IGNORED, f"Failed before it reached the CRM: {reason}")
+        return Outcome(Result.IGNORED, f"Waits for a person, and has no record in the CRM yet: {reason}")
     if link is None:
         record_kind = RecordKind(kind)
         link = Link(link_id_for_record(record_kind, subject_id), record_kind, record_id=subject_id)
@@ -52,7 +52,7 @@ def tell_failure(sides: Sides, kind: str, subject_id: str, code: str, reason: st
         version = _tell_on_record(sides, locked.link, line)
         told = Failure(code, etag=_etag(sides, locked.link, kind), record_version=version)
         locked.save(replace(locked.link, status=LinkStatus.FAILED, status_reason=reason, failure=told), release=True)
-        return Outcome(Result.WAITING, f"Failed for good: {reason}", locked.link)
+        return Outcome(Result.WAITING, f"Waits for a person: {reason}", locked.link)
 
 
 def _tell_on_record(sides: Sides, link: Link, line: str) -> str | None:

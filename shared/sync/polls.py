@@ -85,7 +85,12 @@ def poll_crm(watch: Watch, kind: RecordKind) -> int:
                 _brake(watch, kind)
             watch.cursors.set(name, page.cursor)
     if queued:
-        _log.info("%d of %d changes of the CRM queued | kind=%s", queued, seen, kind.value)
+        _log.info(
+            "%d of %d changes of the CRM queued; the others are the connector's own, or not to be synced | kind=%s",
+            queued,
+            seen,
+            kind.value,
+        )
     return queued
 
 

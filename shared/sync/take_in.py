@@ -70,7 +70,10 @@ def _use_named_record(sides: Sides, locked: LockedLink, referral: Referral) -> O
             continue
         locked.save(replace(locked.link, kind=kind, record_id=record.id))
         return keep_in_step(sides, locked, referral=referral, record=record)
-    message = f"The referral names the CRM id {reference[:60]!r}, which the CRM does not have; it was left alone."
+    message = (
+        f"The referral names the CRM id {reference[:60]!r}, which the CRM does not have; it was left alone. "
+        "Restore that record and resubmit the referral, or work on the deal in Partner Center."
+    )
     known = Failure("unknown_crm_id", etag=referral.etag)
     locked.save(replace(locked.link, status=LinkStatus.WAITING, status_reason=message, failure=known))
     return Outcome(Result.IGNORED, message, locked.link)

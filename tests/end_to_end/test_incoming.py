@@ -25,6 +25,14 @@ def test_a_new_referral_becomes_an_opportunity_on_hold_with_its_customer_and_sol
     assert scene.referral(referral_id)["externalReferenceId"] == record_id
 
 
+def test_the_referral_program_is_shown_on_the_opportunity(scene: Scene) -> None:
+    referral_id, record_id = scene.taken_in(referralProgram="Azure IP co-sell")
+    assert scene.record(record_id)["msft_microsoftpartnercenterreferralprogram"] == "Azure IP co-sell"
+    scene.edit_referral(referral_id, referralProgram="Marketplace rewards")
+    scene.settle()
+    assert scene.record(record_id)["msft_microsoftpartnercenterreferralprogram"] == "Marketplace rewards"
+
+
 def test_a_known_account_and_contact_are_used_again(scene: Scene) -> None:
     account_id = scene.account(name="Fabrikam Werkstatt GmbH", address1_postalcode="99999")
     _, record_id = scene.taken_in(

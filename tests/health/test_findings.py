@@ -90,6 +90,11 @@ def test_a_webhook_registration(
     assert "the-key" not in str(findings)
 
 
+def test_a_registration_that_was_tested_is_not_taken_for_one_of_others() -> None:
+    findings = webhook_findings(registered(HERE, *REFERRAL_EVENTS, "test-created"), HERE)
+    assert findings[1].what == "All 4 referral events come to this app."
+
+
 @pytest.mark.parametrize(
     ("days", "has_first", "condition", "said"),
     [

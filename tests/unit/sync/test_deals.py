@@ -119,7 +119,8 @@ def test_sharing_with_help_asks_microsoft_in_and_shows_all_of_it_on_the_record()
     assert world.record(record_id, "visibility") is True, "help makes a deal visible"
     assert world.record(record_id, "name") == "✔ Northwind: data platform"
     assert world.crm.peek(record_id).values[world.record_mapping.columns.referral_id] == ours["id"]
-    assert any(line.endswith(" - CRM to Partner Center Referral sync success.") for line in world.audit(record_id))
+    told = "CRM to Partner Center Referral sync success (How can Microsoft help?)."
+    assert [line.partition(" - ")[2] for line in world.audit(record_id)] == [told]
     writes = world.writes()
     world.settle()
     assert world.writes() == writes
