@@ -35,5 +35,30 @@ def _dynamics365(settings: Settings, mapping: CrmMapping) -> CrmPort:
     return Dynamics365(transport, url, mapping, mapping.stages, kinds=settings.record_kinds)
 
 
-_ADAPTERS: dict[str, Callable[[Settings, CrmMapping], CrmPort]] = {"dynamics365": _dynamics365}
+def _salesforce(settings: Settings, mapping: CrmMapping) -> CrmPort:
+    from shared.crm.salesforce.adapter import Salesforce
+    from shared.crm.salesforce.api_usage import UsageMeter
+    from shared.crm.salesforce.auth import SalesforceSession, audience_of, client_credentials, jwt_bearer
+    from shared.crm.salesforce.rest_api import build_transport
+
+    url = settings.salesforce_login_url or ""
+    client_id, key, secret = (
+        settings.salesforce_client_id or "",
+        settings.salesforce_private_key,
+        settings.salesforce_client_secret,
+    )
+    grant = (
+        jwt_bearer(client_id, settings.salesforce_username or "", key.get_secret_value(), audience_of(url))
+        if key
+        else client_credentials(client_id, secret.get_secret_value() if secret else "")
+    )
+    session, meter = SalesforceSession(url, grant), UsageMeter()
+    transport = build_transport(session, meter)
+    return Salesforce(transport, session, mapping, mapping.stages, meter=meter, kinds=settings.record_kinds)
+
+
+_ADAPTERS: dict[str, Callable[[Settings, CrmMapping], CrmPort]] = {
+    "dynamics365": _dynamics365,
+    "salesforce": _salesforce,
+}
 _KNOWN = " or ".join(sorted(_ADAPTERS))
