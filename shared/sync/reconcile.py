@@ -247,7 +247,7 @@ def _lacks_reference(pair: _Pair, link: Link) -> bool:
 def _lines(planned: Plan, told: Told, mapping: RecordMapping) -> list[str]:
     # That it was sent, and what of it, is one line.
     lines = [line for line in told.lines if not (told.sent and line == success(TO_PARTNER_CENTER))]
-    if planned.received and not lines:
+    if planned.received and not told.lines:
         lines.append(success(TO_CRM, planned.received))
     if told.sent:
         lines.append(success(TO_PARTNER_CENTER, told.sent))
