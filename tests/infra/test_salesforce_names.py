@@ -29,6 +29,14 @@ ONLY_IN_MICROSOFTS_PACKAGE = {
     "Solution_Play__c.Active__c",
     "Solution_Play__c.Solution_Area__c",
 }
+SEEN_BY_ALL = {
+    "Account.Name",
+    "Lead.Company",
+    "Lead.CurrencyIsoCode",
+    "Opportunity.CloseDate",
+    "Opportunity.CurrencyIsoCode",
+    "Opportunity.Name",
+}
 SALESFORCES_OWN_WORDS = {
     "INSUFFICIENT_ACCESS_OR_READONLY",
     "INVALID_FIELD",
@@ -139,11 +147,36 @@ def unknown_names(mapping: dict[str, Any], project: Project) -> set[str]:
     return (custom_names(mapping) - known) | (of_records - set(project.fields))
 
 
-@pytest.mark.skipif(not MAPPING.exists(), reason="Salesforce has no mapping file")
 def test_every_custom_name_of_the_mapping_is_installed(project: Project) -> None:
     mapping = tomllib.loads(MAPPING.read_text(encoding="utf-8"))
     assert unknown_names(mapping, project) == set()
     assert {"Referral_Identifier__c", "Microsoft_Solutions__c"} <= custom_names(mapping)
+
+
+def secured_standard_fields(mapping: dict[str, Any]) -> set[str]:
+    """Standard fields of the mapping that a user sees only by field-level security, as permission sets name them.
+
+    Required fields, names and the currency are seen by everybody who sees the record; an address is secured as a whole.
+    """
+    kinds = {kind: mapping["adapter"][kind]["object"] for kind in mapping["records"]}
+    paths = {
+        row["crm"] if "." in row["crm"] else f"{kinds[kind]}.{row['crm']}"
+        for kind, record in mapping["records"].items()
+        for row in record["fields"]
+        if row["crm"][0] != "@" and "__" not in row["crm"]
+    }
+    contact, lead = mapping["adapter"]["contacts"], mapping["adapter"]["lead"]["person"]
+    paths |= {f"Contact.{contact[part]}" for part in ("account", "email", "phone")}
+    paths |= {f"Lead.{lead[part]}" for part in ("email", "phone")} | {"Opportunity.AccountId"}
+    address = re.compile(r"\b(Billing|)(?:Street|City|State|PostalCode|Country)$")
+    return {address.sub(r"\1Address", path) for path in paths} - SEEN_BY_ALL
+
+
+def test_the_connector_may_write_every_standard_field_of_the_mapping(project: Project) -> None:
+    given = project.permission_sets["Co_sell_Connector"].all("fieldPermissions")
+    editable = {one.text("field") or "" for one in given if one.is_true("editable")}
+    standard = {name for name in editable if not name.endswith("__c")}
+    assert standard == secured_standard_fields(tomllib.loads(MAPPING.read_text(encoding="utf-8")))
 
 
 def test_a_name_that_is_not_installed_is_told(project: Project) -> None:
