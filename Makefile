@@ -13,7 +13,7 @@ WORKERS ?= 2
 .PHONY: run test lint setup health clean
 
 run: setup
-	@$(BIN)/python -m sandbox $(if $(ONCE),--once) $(if $(DOCUMENTS),--documents $(DOCUMENTS)) $(if $(PORT),--port $(PORT))
+	@$(BIN)/python -m sandbox --crm $(or $(CRM),dynamics365) $(if $(ONCE),--once) $(if $(DOCUMENTS),--documents $(DOCUMENTS)) $(if $(PORT),--port $(PORT))
 
 test: setup lint
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope $(TESTS)

@@ -33,7 +33,7 @@ def main() -> int:
     ended = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: ended.set() if ended.is_set() else _interrupt(ended))
     signal.signal(signal.SIGTERM, lambda *_: _interrupt(ended))
-    world = World(folder, port=options.port)
+    world = World(folder, crm=options.crm, port=options.port)
     try:
         _start(world, narrator)
         demo = Demo(world, narrator)
@@ -72,6 +72,7 @@ def _interrupt(ended: threading.Event) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     parser.add_argument("--once", action="store_true", help="compare both sides, exit 0 if they agree, leave nothing")
+    parser.add_argument("--crm", choices=("dynamics365", "salesforce"), default="dynamics365", help="the CRM to play")
     parser.add_argument("--port", type=int, default=0, help="the app's port; a free one unless given")
     parser.add_argument(
         "--documents", type=Path, nargs="+", metavar="PATH", help="JSON files or folders with referrals to play"
@@ -84,7 +85,7 @@ def _start(world: World, narrator: Narrator) -> None:
     world.start()
     narrator.say("storage", "Azurite is up: tables, queues and blobs")
     narrator.say("Partner Center", f"simulator at {world.partner_center_url}")
-    narrator.say("Dynamics 365", f"simulator at {world.dataverse_url}")
+    narrator.say(world.crm.name, f"simulator at {world.crm_url}")
     host = world.start_app()
     narrator.say("app", f"{len(host.function_names)} functions at {world.app_url}, in a local host with function keys")
     answer = world.register_webhook()
@@ -98,7 +99,7 @@ def _show_addresses(world: World, narrator: Narrator) -> None:
     for what, where in (
         ("run history", f"{world.app_url}/api/run-history?code={key}"),
         ("Partner Center's referrals", f"{world.partner_center_url}/_control/referrals"),
-        ("Dynamics 365's opportunities", f"{world.dataverse_url}/_control/rows/opportunity"),
+        (f"{world.crm.name}'s opportunities", f"{world.crm_url}{world.crm.page()}"),
         ("certificate to trust", world.certificates.root_file),
         ("function keys", world.folder / "keys.json"),
         ("the app's log", world.folder / "app.log"),

@@ -10,8 +10,9 @@ from typing import Any
 
 import pycountry
 
+from sandbox.crms import Opportunity
+
 Document = Mapping[str, Any]
-MARKS = "✔❌ \ufe0f"
 
 
 @dataclass(frozen=True)
@@ -28,31 +29,20 @@ class Difference:
         return self.partner_center == self.crm
 
 
-@dataclass(frozen=True)
-class Sides:
-    """What is compared: our own referrals, and the CRM's rows by table."""
-
-    referrals: Sequence[Document]
-    opportunities: Sequence[Document]
-    accounts: Mapping[str, Document]
-    currencies: Mapping[str, Document]
-    solutions: Sequence[Document]
-
-
-def compare(sides: Sides) -> list[Difference]:
+def compare(referrals: Sequence[Document], opportunities: Sequence[Opportunity]) -> list[Difference]:
     """Every field of every deal that should be on both sides, in the order in which the deals came.
 
     A deal that is on one side only is a difference too. Leads, and deals that closed unseen, are not compared.
     """
-    by_referral = {row["msft_microsoftpartnercenterreferralidentifier"]: row for row in sides.opportunities}
+    by_referral = {row.referral_id: row for row in opportunities}
     found: list[Difference] = []
-    for referral in sides.referrals:
+    for referral in referrals:
         if is_deal(referral):
             row = by_referral.pop(referral["id"], None)
-            found += _pair(referral, row, sides) if row else [_alone(title(referral), "is there", "missing")]
+            found += _pair(referral, row) if row else [_alone(title(referral), "is there", "missing")]
     for row in by_referral.values():
-        if row["msft_microsoftpartnercenterreferralsync"]:
-            found.append(_alone(_bare(row["name"]), "missing", "is there"))
+        if row.syncs:
+            found.append(_alone(row.name, "missing", "is there"))
     return found
 
 
@@ -75,51 +65,34 @@ def _alone(deal: str, partner_center: str, crm: str) -> Difference:
     return Difference(deal, "the deal itself", partner_center, crm)
 
 
-def _pair(referral: Document, row: Document, sides: Sides) -> list[Difference]:
-    account = sides.accounts.get(row["_customerid_value"] or "", {})
-    currency = sides.currencies.get(row["_transactioncurrencyid_value"] or "", {})
+def _pair(referral: Document, row: Opportunity) -> list[Difference]:
     details, customer = referral.get("details") or {}, referral["customerProfile"]
-    solutions = [one for one in sides.solutions if one["_msft_opportunityid_value"] == row["opportunityid"]]
     consent = referral.get("consent") or {}
+    solutions = (one["id"] for one in (details.get("requirements") or {}).get("solutions") or [])
     shown: list[tuple[str, Any, Any]] = [
-        ("name", referral.get("name"), _bare(row["name"]) if referral.get("name") else None),
-        ("deal value", _amount(details.get("dealValue"), currency), _amount(row["estimatedvalue"], currency)),
-        ("currency", details.get("currency"), currency.get("isocurrencycode")),
-        ("closing date", str(details.get("closingDateTime") or "")[:10], row["estimatedclosedate"]),
-        ("notes", _lines(details.get("notes")), _lines(row["description"])),
-        (
-            "visible to sellers",
-            bool(consent.get("consentToShareReferralWithMicrosoftSellers")),
-            row["msft_microsoftpartnercenterreferralvisible"],
-        ),
+        ("name", referral.get("name"), row.name if referral.get("name") else None),
+        ("deal value", _amount(details.get("dealValue"), row.decimals), _amount(row.deal_value, row.decimals)),
+        ("currency", details.get("currency"), row.currency),
+        ("closing date", str(details.get("closingDateTime") or "")[:10], row.closing_date),
+        ("notes", _lines(details.get("notes")), _lines(row.notes)),
+        ("visible to sellers", bool(consent.get("consentToShareReferralWithMicrosoftSellers")), row.is_visible),
         ("stage", f"{referral['status']}/{referral['substatus']}", _stage(referral, row)),
-        ("customer", customer["name"], account.get("name")),
-        ("country", customer["address"]["country"], _country(account.get("address1_country"))),
-        (
-            "solutions",
-            _ids(one["id"] for one in details.get("requirements", {}).get("solutions") or []),
-            _ids(one["msft_solutionidentifier"] for one in solutions),
-        ),
-        ("CRM id", referral.get("externalReferenceId"), row["opportunityid"]),
-        (
-            "Microsoft's CRM id",
-            (referral.get("trackingInfo") or {}).get("microsoftMsxId"),
-            row["msft_microsoftcrmidentifier"],
-        ),
+        ("customer", customer["name"], row.customer),
+        ("country", customer["address"]["country"], _country(row.country)),
+        ("solutions", ", ".join(sorted(solutions)), ", ".join(row.solutions)),
+        ("CRM id", referral.get("externalReferenceId"), row.id),
+        ("Microsoft's CRM id", (referral.get("trackingInfo") or {}).get("microsoftMsxId"), row.microsoft_crm_id),
     ]
     return [Difference(title(referral), name, _text(there), _text(here)) for name, there, here in shown]
 
 
-_STAGES = {"Won": 1, "Lost": 2, "Declined": 2, "Expired": 2, "Error": 2}
-_OPEN = {"New": 2, "Active": 1}
+_STAGES = {"Received": "on hold", "Pending": "on hold", "Accepted": "active", "Won": "won"}
 
 
-def _stage(referral: Document, row: Document) -> str:
-    """The referral's own stage where the opportunity's says the same, else the opportunity's state and status."""
-    expected = _STAGES.get(referral["substatus"]) if referral["status"] == "Closed" else 0
-    same = row["statecode"] == expected and (expected or row["statuscode"] == _OPEN.get(referral["status"]))
-    stage = f"{referral['status']}/{referral['substatus']}"
-    return stage if same else f"state {row['statecode']}, status {row['statuscode']}"
+def _stage(referral: Document, row: Opportunity) -> str:
+    """The referral's own stage where the opportunity's says the same, else the opportunity's."""
+    expected = _STAGES.get(referral["substatus"], "lost")
+    return f"{referral['status']}/{referral['substatus']}" if row.stage == expected else row.stage
 
 
 def _country(text: str | None) -> str:
@@ -127,35 +100,25 @@ def _country(text: str | None) -> str:
     return str(pycountry.countries.lookup(text).alpha_2) if text else ""
 
 
-def _bare(name: str) -> str:
-    return name.lstrip(MARKS)
-
-
-def _amount(value: Any, currency: Document) -> str:
-    if value is None:
-        return ""
-    return f"{Decimal(str(value)):,.{currency.get('currencyprecision', 2)}f}"
+def _amount(value: Any, decimals: int) -> str:
+    return "" if value is None else f"{Decimal(str(value)):,.{decimals}f}"
 
 
 def _lines(text: Any) -> str:
     return str(text or "").replace("\r\n", "\n").strip()
 
 
-def _ids(ids: Any) -> str:
-    return ", ".join(sorted(ids))
-
-
 def _text(value: Any) -> str:
     return {None: "", True: "yes", False: "no"}.get(value, value) if not isinstance(value, str) else value
 
 
-def table(differences: Sequence[Difference], width: int = 110) -> str:
+def table(differences: Sequence[Difference], crm: str, width: int = 110) -> str:
     """One block per deal; each field with both values and whether they agree."""
     lines: list[str] = []
     column = max(20, (width - 27) // 2)
     for deal in dict.fromkeys(one.deal for one in differences):
         of_deal = [one for one in differences if one.deal == deal]
-        lines += ["", deal, f"  {_fit('', 20)} {_fit('Partner Center', column)} {_fit('Dynamics 365', column)}"]
+        lines += ["", deal, f"  {_fit('', 20)} {_fit('Partner Center', column)} {_fit(crm, column)}"]
         for one in of_deal:
             mark = "=" if one.agrees else "✗"
             there, here = (_fit(text.replace("\n", " ⏎ "), column) for text in (one.partner_center, one.crm))

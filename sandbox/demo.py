@@ -8,14 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sandbox.comparison import Difference, Sides, compare, is_deal, table, title
-from sandbox.dataverse.seed import SELLER_ID, currency_id
+from sandbox.comparison import Difference, compare, is_deal, table, title
+from sandbox.crms import Opportunity
 from sandbox.narrator import Narrator, TookTooLong
 from sandbox.world import World
 
 DOCUMENTS = Path(__file__).parent / "documents"
-PARTNER_CENTER, CRM = "Partner Center", "Dynamics 365"
-HELP = 299600002  # Proof of concept or demo
+PARTNER_CENTER = "Partner Center"
 Document = Mapping[str, Any]
 
 
@@ -42,7 +41,7 @@ class Demo:
         self._world = world
         self._tell = narrator
         self._people = world.partner_center.people
-        self._crm = world.dataverse
+        self._crm = world.crm
 
     def play(self, documents: list[Document]) -> None:
         deals = self._referrals_arrive(documents)
@@ -68,120 +67,72 @@ class Demo:
             (deals if is_deal(referral) else leads).append(referral["id"])
         for referral_id in deals:
             row = self._tell.wait_for("an opportunity for each referral", partial(self._row, referral_id))
-            self._tell.say(CRM, f"new opportunity, on hold: {row['name']}")
+            self._tell.say(self._crm.name, f"new opportunity, on hold: {row.shown_name}")
         for referral_id in leads:
             name = title(self._referral(referral_id))
-            self._tell.say(CRM, f"nothing for the lead {name}: SYNC_COSELL_OPPORTUNITIES_ONLY is yes")
+            self._tell.say(self._crm.name, f"nothing for the lead {name}: SYNC_COSELL_OPPORTUNITIES_ONLY is yes")
         return deals
 
     def _seller_accepts(self, referral_id: str) -> None:
         row = self._row_of(referral_id)
         self._tell.heading("A seller takes a deal off hold, which accepts it")
-        self._crm.edit("opportunity", row["opportunityid"], {"statuscode": 1})
-        self._tell.say(CRM, f"In Progress: {row['name']}")
+        self._crm.take_off_hold(row.id)
+        self._tell.say(self._crm.name, f"off hold: {row.shown_name}")
         self._tell.timed(PARTNER_CENTER, "Active/Accepted", lambda: self._stands(referral_id, "Accepted"))
 
     def _seller_declines(self, referral_id: str) -> None:
         row = self._row_of(referral_id)
         self._tell.heading("A seller closes a deal as lost while it is on hold, which declines it")
-        self._crm.lose(row["opportunityid"], 4)
-        self._tell.say(CRM, f"Lost (Canceled): {row['name']}")
+        self._crm.lose(row.id)
+        self._tell.say(self._crm.name, f"lost: {row.shown_name}")
         self._tell.timed(PARTNER_CENTER, "Closed/Declined", lambda: self._stands(referral_id, "Declined"))
 
     def _both_sides_edit(self, referral_id: str) -> None:
         row = self._row_of(referral_id)
         self._tell.heading("Both sides edit the same deal at once")
-        self._crm.edit("opportunity", row["opportunityid"], {"estimatedvalue": 265000.5})
-        self._tell.say(CRM, f"estimated revenue is now 265,000.50: {row['name']}")
+        self._crm.change_value(row.id, 265000.5)
+        self._tell.say(self._crm.name, f"the deal value is now 265,000.50: {row.shown_name}")
         self._people.edit_referral(referral_id, {"/details/closingDateTime": "2027-05-31T00:00:00Z"})
         self._tell.say(PARTNER_CENTER, "closing date is now 2027-05-31")
 
         def merged() -> bool:
             details, now = self._referral(referral_id)["details"], self._row_of(referral_id)
-            return bool(details["dealValue"] == 265000.5 and now["estimatedclosedate"] == "2027-05-31")
+            return bool(details["dealValue"] == 265000.5 and now.closing_date == "2027-05-31")
 
         self._tell.timed("both", "hold both edits", merged)
 
     def _deal_is_won(self, referral_id: str) -> None:
         row = self._row_of(referral_id)
         self._tell.heading("The deal is won")
-        self._crm.win(row["opportunityid"])
-        self._tell.say(CRM, f"Won: {row['name']}")
+        self._crm.win(row.id)
+        self._tell.say(self._crm.name, f"won: {row.shown_name}")
         self._tell.timed(PARTNER_CENTER, "Closed/Won", lambda: self._stands(referral_id, "Won"))
 
     def _seller_shares_an_opportunity(self) -> None:
         self._tell.heading("A seller shares an opportunity of his own and asks Microsoft for help")
-        opportunity_id = self._enter_opportunity()
-        self._tell.say(CRM, "Sync with Partner Center = Yes, help = Proof of concept or demo: Tailspin data platform")
+        opportunity_id = self._crm.enter_opportunity()
+        self._tell.say(
+            self._crm.name, "Sync with Partner Center = Yes, help = Proof of concept or demo: Tailspin data platform"
+        )
         referral = self._tell.timed(PARTNER_CENTER, "has the referral", lambda: self._shared_as(opportunity_id))
         engagement_id = referral["engagementId"]
         self._tell.timed(PARTNER_CENTER, "has Microsoft's side of it", lambda: self._microsofts_side(engagement_id))
         self._tell.timed(
-            CRM,
+            self._crm.name,
             "shows the referral's id, link and the check mark",
-            lambda: self._crm.row("opportunity", opportunity_id)["name"].startswith("✔"),
+            lambda: self._opportunity(opportunity_id).shown_name.startswith("✔"),
         )
         self._people.microsoft_accepts(engagement_id, "7-3KDL2N4ABC")
         self._tell.say(PARTNER_CENTER, "a Microsoft seller accepts; Microsoft's CRM id is 7-3KDL2N4ABC")
         self._tell.timed(
-            CRM,
+            self._crm.name,
             "shows Microsoft's CRM id",
-            lambda: self._crm.row("opportunity", opportunity_id)["msft_microsoftcrmidentifier"] == "7-3KDL2N4ABC",
+            lambda: self._opportunity(opportunity_id).microsoft_crm_id == "7-3KDL2N4ABC",
         )
-
-    def _enter_opportunity(self) -> str:
-        """The account, contact, solution row and opportunity that a seller types in; the flag last, as he would."""
-        insert = self._crm.insert
-        address = {"line1": "8 Airfield Road", "city": "Bristol", "postalcode": "BS1 5TR", "country": "United Kingdom"}
-        account = insert("account", {"name": "Tailspin Toys", **{f"address1_{k}": v for k, v in address.items()}})
-        contact = insert(
-            "contact",
-            {
-                "firstname": "Rosa",
-                "lastname": "Ng",
-                "emailaddress1": "rosa.ng@tailspin.example",
-                "telephone1": "+44 117 496 0000",
-                "parentcustomerid_account@odata.bind": f"/accounts({account})",
-            },
-        )
-        opportunity = insert(
-            "opportunity",
-            {
-                "name": "Tailspin data platform",
-                "estimatedvalue": 90000,
-                "estimatedclosedate": "2027-04-15",
-                "description": "Starts with the toy returns.\nThen the web shop.",
-                "msft_microsoftpartnercenterhelp": HELP,
-                "customerid_account@odata.bind": f"/accounts({account})",
-                "parentaccountid@odata.bind": f"/accounts({account})",
-                "parentcontactid@odata.bind": f"/contacts({contact})",
-                "transactioncurrencyid@odata.bind": f"/transactioncurrencies({currency_id('GBP')})",
-                "ownerid@odata.bind": f"/systemusers({SELLER_ID})",
-            },
-        )
-        insert(
-            "msft_microsoftpartnercentersolution",
-            {
-                "msft_name": "Contoso Data Platform",
-                "msft_solutionidentifier": "SOL-30051-ABC",
-                "msft_OpportunityId@odata.bind": f"/opportunities({opportunity})",
-            },
-        )
-        self._crm.edit("opportunity", opportunity, {"msft_microsoftpartnercenterreferralsync": True})
-        return opportunity
 
     def both_sides(self) -> list[Difference]:
         """Every field of every deal on both sides, right now."""
-        rows = self._crm.rows
-        return compare(
-            Sides(
-                referrals=self._all_referrals(),
-                opportunities=rows("opportunity"),
-                accounts={row["accountid"]: row for row in rows("account")},
-                currencies={row["transactioncurrencyid"]: row for row in rows("transactioncurrency")},
-                solutions=rows("msft_microsoftpartnercentersolution"),
-            )
-        )
+        return compare(self._all_referrals(), self._crm.opportunities())
 
     def show_agreement(self) -> bool:
         """Waits for the last edits to arrive, then prints the table; whether every field of every deal agrees."""
@@ -195,7 +146,7 @@ class Demo:
             found = self._tell.wait_for("both sides to agree", agreed, deadline_s=15)
         except TookTooLong:
             found = self.both_sides()
-        self._tell.plain(table(found))
+        self._tell.plain(table(found, self._crm.name))
         wrong = [one for one in found if not one.agrees]
         deals = len({one.deal for one in found})
         summary = f"{deals} deals, {len(found)} fields compared, {len(wrong)} differ"
@@ -209,15 +160,17 @@ class Demo:
     def _referral(self, referral_id: str) -> Document:
         return next(one for one in self._all_referrals() if one["id"] == referral_id)
 
-    def _row(self, referral_id: str) -> Document | None:
-        column = "msft_microsoftpartnercenterreferralidentifier"
-        return next((row for row in self._crm.rows("opportunity") if row[column] == referral_id), None)
+    def _row(self, referral_id: str) -> Opportunity | None:
+        return next((row for row in self._crm.opportunities() if row.referral_id == referral_id), None)
 
-    def _row_of(self, referral_id: str) -> Document:
+    def _row_of(self, referral_id: str) -> Opportunity:
         row = self._row(referral_id)
         if row is None:
             raise RuntimeError(f"the opportunity of referral {referral_id} is gone")
         return row
+
+    def _opportunity(self, opportunity_id: str) -> Opportunity:
+        return next(row for row in self._crm.opportunities() if row.id == opportunity_id)
 
     def _stands(self, referral_id: str, substatus: str) -> bool:
         return bool(self._referral(referral_id)["substatus"] == substatus)

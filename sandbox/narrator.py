@@ -14,6 +14,7 @@ TELL_OF_WAITING_AFTER_S = 2.0
 _COLOURS = {
     "Partner Center": "36",
     "Dynamics 365": "35",
+    "Salesforce": "35",
     "app": "33",
     "storage": "34",
     "ok": "32",

@@ -13,6 +13,7 @@ import requests
 
 from sandbox.azurite import Azurite
 from sandbox.certificates import Certificates, make_certificates
+from sandbox.crms import DATAVERSE_CLIENT, SECRET, DataverseSide, crm_side
 from sandbox.dataverse import DataverseSimulator
 from sandbox.entra import EntraSimulator
 from sandbox.local_host.process import CHECKOUT, HostProcess
@@ -20,8 +21,6 @@ from sandbox.partner_center import DeliveryOptions, PartnerCenterSimulator
 from sandbox.serving import Server
 
 PARTNER_CENTER_CLIENT = "5b0c6a5e-30c0-4c55-8f3d-6f6b9a0d3c11"
-DATAVERSE_CLIENT = "8a4f0c0b-6f0c-4b52-9d2c-1d3c0a3f7e55"
-SECRET = "a secret of the sandbox"
 CALL_TIMEOUT_S = 30.0
 
 
@@ -36,6 +35,7 @@ class World:
         self,
         folder: Path,
         *,
+        crm: str = "dynamics365",
         settings: Mapping[str, str] | None = None,
         port: int = 0,
         storage: str | None = None,
@@ -52,14 +52,26 @@ class World:
             allow_http_callbacks=True,
             delivery=DeliveryOptions(first_retry_s=0.5, retry_growth=1.5),
         )
-        self.dataverse = DataverseSimulator(self.entra.refusal, application_id=DATAVERSE_CLIENT)
+        self.crm = crm_side((settings or {}).get("CRM", crm), self.entra)
         self._extra = dict(settings or {})
         self._port = port
         self._storage = storage
         self._host_id = host_id
         self._running = ExitStack()
-        self.entra_url = self.partner_center_url = self.dataverse_url = ""
+        self.entra_url = self.partner_center_url = self.crm_url = ""
+        self._crm_settings: dict[str, str] = {}
         self.host: HostProcess | None = None
+
+    @property
+    def dataverse(self) -> DataverseSimulator:
+        """The simulator of Dynamics 365, in a world that has that CRM."""
+        if not isinstance(self.crm, DataverseSide):
+            raise RuntimeError(f"this world's CRM is {self.crm.name}")
+        return self.crm.simulator
+
+    @property
+    def dataverse_url(self) -> str:
+        return self.crm_url
 
     @property
     def app_url(self) -> str:
@@ -78,8 +90,8 @@ class World:
         tls = self.certificates.server_context()
         self.entra_url = self._running.enter_context(Server(self.entra.build, tls=tls)).url
         self.partner_center_url = self._running.enter_context(Server(self.partner_center.build, tls=tls)).url
-        server = self._running.enter_context(Server(self.dataverse.build, tls=tls))
-        self.dataverse_url = self.dataverse.base_url = server.url
+        self.crm_url = self._running.enter_context(self.crm.server(tls)).url
+        self._crm_settings = self.crm.settle_in(self.crm_url, self.entra)
         if self._storage is None:
             self._storage = self._running.enter_context(Azurite()).connection_string
         self._port = self._port or _free_port()
@@ -106,7 +118,7 @@ class World:
             "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
             "FUNCTIONS_WORKER_RUNTIME": "python",
             "REQUESTS_CA_BUNDLE": str(self.certificates.root_file),
-            "CRM": "dynamics365",
+            "CRM": self.crm.setting,
             "CRM_POLL_SCHEDULE": "*/2 * * * * *",
             "SOLUTIONS_SCHEDULE": "*/5 * * * * *",
             "AUTO_HEAL_SCHEDULE": "*/30 * * * * *",
@@ -121,10 +133,7 @@ class World:
             "PARTNER_CENTER_WEBHOOKS_URL": f"{self.partner_center_url}/webhooks/v1",
             "PARTNER_CENTER_CERTIFICATE_HOSTS": host,
             "PARTNER_CENTER_TRUSTED_ROOTS": str(self.certificates.signing_root_file),
-            "DYNAMICS365_URL": self.dataverse_url,
-            "DYNAMICS365_TENANT_ID": self.entra.tenant_id,
-            "DYNAMICS365_CLIENT_ID": DATAVERSE_CLIENT,
-            "DYNAMICS365_CLIENT_SECRET": SECRET,
+            **self._crm_settings,
             "AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:00.200",
             **self._extra,
         }

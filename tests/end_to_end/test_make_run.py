@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 CHECKOUT = Path(__file__).parents[2]
 DEADLINE_S = 90.0
 
@@ -26,9 +28,10 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def test_once_agrees_on_every_field_and_exits_0() -> None:
+@pytest.mark.parametrize("crm", ["dynamics365", "salesforce"])
+def test_once_agrees_on_every_field_and_exits_0(crm: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "sandbox", "--once"],
+        [sys.executable, "-m", "sandbox", "--once", "--crm", crm],
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
