@@ -197,15 +197,19 @@ def dynamics365_rig(certificates: Certificates, simulator: DataverseSimulator) -
 
 
 class TickingClock:
-    """Every look at it is a second later: Salesforce tells the versions of a record apart by the second."""
+    """Every look at it is a second later: Salesforce tells the versions of a record apart by the second.
+
+    ``step`` can be set to nought: then everything happens within one second.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.step = timedelta(seconds=1)
         self._now = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
     def __call__(self) -> datetime:
         with self._lock:
-            self._now += timedelta(seconds=1)
+            self._now += self.step
             return self._now
 
     def advance(self, by: timedelta) -> None:
