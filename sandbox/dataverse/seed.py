@@ -1,4 +1,4 @@
-"""What a new environment holds: its organization, currencies and people. No deal."""
+"""What a new environment holds: its organization, currencies, people and roles of a sales team. No deal."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ _CURRENCIES = (
     ("JPY", "Japanese Yen", "¥", 0, "151.5"),
     ("KWD", "Kuwaiti Dinar", "KD", 3, "0.308"),
 )
+_SALES_TEAM, _STAKEHOLDER = 1001, 1000
+_ROLES = (("Account Manager", _SALES_TEAM), ("Territory Manager", _SALES_TEAM), ("Stakeholder", _STAKEHOLDER))
 _SELLERS = (("Alex", "Kim"), ("Dana", "Reyes"), ("Sam", "Okafor"))
 
 APPLICATION_USER_ID = stable_id("systemuser", "application")
@@ -28,6 +30,11 @@ ORGANIZATION_ID = stable_id("organization")
 def currency_id(code: str) -> str:
     """The id of a seeded currency, the same in every environment."""
     return stable_id("transactioncurrency", code)
+
+
+def role_id(name: str) -> str:
+    """The id of a seeded connection role, the same in every environment."""
+    return stable_id("connectionrole", name)
 
 
 def seed(rows: Rows, *, application_id: str, delta_token_days: int) -> None:
@@ -52,6 +59,8 @@ def seed(rows: Rows, *, application_id: str, delta_token_days: int) -> None:
             "azureactivedirectoryobjectid": stable_id("entra", address),
         }
         writer.insert(tables["systemuser"], person, row_id=stable_id("systemuser", address))
+    for role, category in _ROLES:
+        writer.insert(tables["connectionrole"], {"name": role, "category": category}, row_id=role_id(role))
     for code, name, symbol, places, rate in _CURRENCIES:
         currency: dict[str, Value] = {
             "isocurrencycode": code,
