@@ -36,7 +36,7 @@ def environment(certificates: Certificates) -> Iterator[Callable[..., Dynamics36
 
 def found(rig: Dynamics365Rig, name: str) -> Finding:
     findings = {finding.name: finding for finding in rig.crm.diagnose()}
-    assert len(findings) == 6
+    assert len(findings) == 7
     return findings[name]
 
 
@@ -70,6 +70,32 @@ def test_change_tracking_that_is_off_is_found(environment: Callable[..., Dynamic
     tracking = found(rig, diagnosis.TRACKING)
     assert (tracking.condition, tracking.what) == (Condition.FAILED, "Off for opportunity.")
     assert "Track changes" in tracking.remedy
+
+
+def test_a_sales_team_without_its_role_is_a_warning(environment: Callable[..., Dynamics365Rig]) -> None:
+    rig = environment()
+    told = found(rig, diagnosis.SALES_TEAM)
+    assert (told.condition, "Account Manager" in told.what) == (Condition.OK, True)
+    for role in rig.simulator.rows("connectionrole"):
+        rig.simulator.edit("connectionrole", role["connectionroleid"], {"statecode": 1, "statuscode": 2})
+    told = found(rig, diagnosis.SALES_TEAM)
+    assert told.condition is Condition.WARNING
+    assert "'Account Manager'" in told.what
+    assert "new_role" in told.remedy
+
+
+def test_an_environment_without_connection_roles_is_told_the_same(environment: Callable[..., Dynamics365Rig]) -> None:
+    rig = environment()
+    del rig.simulator.schema.tables["connectionrole"]
+    assert found(rig, diagnosis.SALES_TEAM).condition is Condition.WARNING
+
+
+def test_a_mapping_without_a_sales_team_is_sound(environment: Callable[..., Dynamics365Rig]) -> None:
+    rig = environment()
+    adapter = {name: table for name, table in rig.mapping.adapter.items() if name != "sales_team"}
+    rig.crm = rig.adapter(customized(rig, adapter=adapter))
+    told = found(rig, diagnosis.SALES_TEAM)
+    assert (told.condition, "owner only" in told.what) == (Condition.OK, True)
 
 
 def customized(rig: Dynamics365Rig, **changes: object) -> CrmMapping:

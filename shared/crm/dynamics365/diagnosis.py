@@ -28,6 +28,7 @@ KEY = f"{SERVICE} alternate key"
 CURRENCIES = f"{SERVICE} currencies"
 STAGES = f"{SERVICE} stages"
 TRACKING = f"{SERVICE} change tracking"
+SALES_TEAM = f"{SERVICE} sales team"
 
 _APPLICATION_USER = (
     "Check DYNAMICS365_URL and the credentials, and that the app is an application user of that environment with the "
@@ -65,7 +66,8 @@ def diagnose(api: WebApi, mapping: CrmMapping, tables: Tables, stage_names: Mapp
     except ConnectorError as error:
         return _unreachable(error)
     signed_in = Finding(SIGN_IN, Condition.OK, f"Signed in as user {user}.")
-    return (signed_in, *(look(environment) for look in (columns, alternate_keys, currencies, stages, tracking)))
+    looks = (columns, alternate_keys, currencies, stages, tracking, sales_team)
+    return (signed_in, *(look(environment) for look in looks))
 
 
 def columns(environment: Environment) -> Finding:
@@ -139,10 +141,25 @@ def tracking(environment: Environment) -> Finding:
     return Finding(TRACKING, Condition.OK, f"On for {', '.join(name for name, table in found.items() if table)}.")
 
 
+def sales_team(environment: Environment) -> Finding:
+    """The role in which people of a referral's team join the sales team. Without it: a warning."""
+    table = environment.tables.sales_team
+    if table is None:
+        return Finding(SALES_TEAM, Condition.OK, "Not mapped: of a referral's team the CRM has the owner only.")
+    if table.new_role.casefold() not in environment.schema.roles:
+        remedy = (
+            "Create the connection role with the category Sales Team, or set new_role under [adapter.sales_team] in "
+            "customize.toml to one that is there."
+        )
+        what = f"There is no active connection role {table.new_role!r} of the category Sales Team"
+        return Finding(SALES_TEAM, Condition.WARNING, f"{what}; of a referral's team only the owner comes in.", remedy)
+    return Finding(SALES_TEAM, Condition.OK, f"People of a referral's team join the sales team as {table.new_role}.")
+
+
 def _unreachable(error: ConnectorError) -> tuple[Finding, ...]:
     remedy = f"{error.remedy} {_APPLICATION_USER}".strip() if error.status in (401, 403) else error.remedy
     unseen = "Not looked at, because Dynamics 365 could not be asked."
-    others = (COLUMNS, KEY, CURRENCIES, STAGES, TRACKING)
+    others = (COLUMNS, KEY, CURRENCIES, STAGES, TRACKING, SALES_TEAM)
     return (
         Finding(SIGN_IN, Condition.FAILED, error.message, remedy or _APPLICATION_USER),
         *(Finding(name, Condition.UNKNOWN, unseen) for name in others),

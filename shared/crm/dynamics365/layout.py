@@ -21,6 +21,7 @@ from shared.crm.dynamics365.paths import (
 )
 from shared.crm.dynamics365.stages import LeadStatusReasons, Reasons, StatusReasons
 from shared.crm.dynamics365.tables import LeadTable, PeopleTable, SolutionsTable, Tables
+from shared.crm.dynamics365.team import person, read_team
 from shared.domain.converters import cut
 from shared.domain.errors import ConfigurationError, Rejected
 from shared.domain.mapping import FieldLimits, RecordMapping
@@ -86,12 +87,13 @@ class Layout:
                     related = row[lookup.name] or {}
                     found[path] = json_values.from_json(column, related.get(column.name), currency)
                 case OwnPerson(columns) if all(column.name in row for column in columns):
-                    person = Person(*((row[column.name] or "") for column in columns))
-                    found[path] = () if person == Person() else (person,)
+                    own = Person(*((row[column.name] or "") for column in columns))
+                    found[path] = () if own == Person() else (own,)
         if "@contacts" in paths and self.tables.contacts and self.tables.contacts.lookup in row:
-            found["@contacts"] = people(self.tables.contacts, row)
+            contact = person(self.tables.contacts, row[self.tables.contacts.lookup])
+            found["@contacts"] = (contact,) if contact else ()
         if "@team" in paths and self.tables.team and self.tables.team.lookup in row:
-            found["@team"] = people(self.tables.team, row)
+            found["@team"] = read_team(self.tables, self.schema, self.tables.team, row)
         if "@solutions" in paths and self.tables.solutions and self.tables.solutions.collection in row:
             found["@solutions"] = self.solutions(self.tables.solutions, row)
         return found
@@ -128,8 +130,8 @@ class Layout:
                 case CurrencyLookup(lookup):
                     written[f"{lookup.name}@odata.bind"] = self.currency_reference(value, path)
                 case OwnPerson(columns):
-                    person = value[0] if value else Person()
-                    texts = (person.first_name, person.last_name, person.phone, person.email)
+                    own = value[0] if value else Person()
+                    texts = (own.first_name, own.last_name, own.phone, own.email)
                     written |= {
                         column.name: cut(text, column.max_length) or None
                         for column, text in zip(columns, texts, strict=True)
@@ -176,30 +178,22 @@ class Layout:
         return {name: json_values.to_json(columns[name], value) for name, value in parts.items()}
 
     def limits(self) -> dict[str, FieldLimits]:
-        """By CRM path. A contact and an owner are one person each; solutions are as many as there are."""
+        """By CRM path. A contact is one person, and so is an owner; other sets hold as many as there are."""
         found: dict[str, FieldLimits] = {}
         for path, place in self.places.by_path.items():
             match place:
                 case OwnColumn(column) | RelatedColumn(column=column):
                     labels = tuple(option.label for option in column.options) or None
                     found[path] = FieldLimits(column.max_length, column.decimals, options=labels)
-        for path in ("@contacts", "@team"):
+        for path, capacity in (("@contacts", 1), ("@team", None if self.tables.sales_team else 1)):
             if path in self.places.by_path:
-                found[path] = FieldLimits(capacity=1)
+                found[path] = FieldLimits(capacity=capacity)
         return found
 
     def _no_such(self, name: str) -> ConfigurationError:
         return ConfigurationError(
             f"The field mapping has no place in Dynamics 365 for {name}", code="mapping", service="Dynamics 365"
         )
-
-
-def people(table: PeopleTable, row: Row) -> tuple[Person, ...]:
-    """The person behind the lookup; none for a blank one and for the connector's own application user."""
-    found = row[table.lookup]
-    if not found or found.get("applicationid"):
-        return ()
-    return (Person(*((found.get(column) or "") for column in table.columns)),)
 
 
 def build_layout(

@@ -135,10 +135,14 @@ class Currency:
 
 @dataclass(frozen=True)
 class Schema:
-    """``tables`` by logical name; a table that the environment does not have is absent."""
+    """``tables`` by logical name; a table that the environment does not have is absent.
+
+    ``roles`` are those in which a user is of an opportunity's sales team: name in lower case to id.
+    """
 
     tables: Mapping[str, Table]
     currencies: tuple[Currency, ...]
+    roles: Mapping[str, str] = field(default_factory=dict)
 
     def currency(self, iso_code: str) -> Currency | None:
         fitting = [one for one in self.currencies if one.iso_code == iso_code.upper()]
@@ -150,9 +154,13 @@ class Schema:
 
 @dataclass(frozen=True)
 class SchemaQuery:
-    """Which facets of which tables to read: ``parts`` goes into one ``$batch``, ``parse`` takes the answers."""
+    """Which facets of which tables to read: ``parts`` goes into one ``$batch``, ``parse`` takes the answers.
+
+    ``roles_path`` reads connection roles; blank, none are read.
+    """
 
     facets: Mapping[str, tuple[Facet, ...]]
+    roles_path: str = ""
 
     def parts(self) -> list[Part]:
         columns = "transactioncurrencyid,isocurrencycode,currencyprecision,statecode"
@@ -160,17 +168,25 @@ class SchemaQuery:
             Part("GET", f"EntityDefinitions(LogicalName='{table}'){facet.value}", f"{table}.{facet.name.lower()}")
             for table, facet in self._asked()
         ]
-        return [*asked, Part("GET", f"transactioncurrencies?$select={columns}", "currency.list")]
+        roles = [Part("GET", self.roles_path, "role.list")] if self.roles_path else []
+        return [*asked, Part("GET", f"transactioncurrencies?$select={columns}", "currency.list"), *roles]
 
     def parse(self, answers: Sequence[Response]) -> Schema:
         """``answers`` in the order of ``parts``, each 200, or 404 for a table that is not there."""
-        *described, currencies = answers
+        asked = list(self._asked())
+        currencies, *roles = answers[len(asked) :]
         found: dict[str, dict[Facet, Response]] = {}
-        for (table, facet), answer in zip(self._asked(), described, strict=True):
+        for (table, facet), answer in zip(asked, answers[: len(asked)], strict=True):
             if answer.status != 404:
                 found.setdefault(table, {})[facet] = answer
         tables = {name: _table(name, facets) for name, facets in found.items() if Facet.DEFINITION in facets}
-        return Schema(tables, tuple(_currency(row) for row in _rows(currencies)))
+        named = {
+            str(row["name"]).casefold(): str(row["connectionroleid"])
+            for answer in roles
+            if answer.status != 404
+            for row in _rows(answer)
+        }
+        return Schema(tables, tuple(_currency(row) for row in _rows(currencies)), named)
 
     def _asked(self) -> Iterator[tuple[str, Facet]]:
         for table, facets in self.facets.items():

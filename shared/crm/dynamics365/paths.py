@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from shared.crm.dynamics365.metadata import Column, Facet, Lookup, Schema, SchemaQuery, Table
 from shared.crm.dynamics365.tables import RecordTable, Tables
+from shared.crm.dynamics365.team import members_expand, roles_path, user_columns
 from shared.domain.mapping import RecordMapping
 
 SYSTEM_COLUMNS = ("statecode", "statuscode", "modifiedon")
@@ -81,7 +82,9 @@ def schema_query(tables: Tables, mappings: Iterable[str]) -> SchemaQuery:
         facets[tables.team.table] = (Facet.DEFINITION, Facet.COLUMNS)
     if tables.solutions:
         facets[tables.solutions.table] = (Facet.DEFINITION, Facet.COLUMNS, Facet.TEXT, Facet.MONEY, Facet.LOOKUPS)
-    return SchemaQuery(facets)
+    if tables.sales_team:
+        facets[tables.sales_team.table] = (Facet.DEFINITION, Facet.LOOKUPS)
+    return SchemaQuery(facets, roles_path(tables.sales_team) if tables.sales_team else "")
 
 
 def resolve(mapping: RecordMapping, definition: RecordTable, tables: Tables, schema: Schema) -> Places:
@@ -137,6 +140,8 @@ def _missing_around(mapping: RecordMapping, table: Table, tables: Tables, schema
         asked.append((tables.account.table, ("name",)))
     if tables.solutions:
         asked.append((tables.solutions.table, tables.solutions.columns))
+    if tables.sales_team:
+        asked.append((tables.sales_team.table, ()))
     for name, columns in asked:
         found = schema.tables.get(name)
         if found is None:
@@ -146,10 +151,14 @@ def _missing_around(mapping: RecordMapping, table: Table, tables: Tables, schema
     bind = tables.account.bind if mapping.account else ()
     lookups = [*bind, *(people.lookup for people in (tables.contacts, tables.team) if people)]
     yield from (f"lookup {lookup} of {table.name}" for lookup in lookups if table.lookup(lookup) is None)
+    lookups_of: dict[str, tuple[str, ...]] = {}
     if solutions := tables.solutions:
-        rows = schema.tables.get(solutions.table)
-        if rows is not None and rows.lookup(solutions.parent) is None:
-            yield f"lookup {solutions.parent} of {solutions.table}"
+        lookups_of[solutions.table] = (solutions.parent,)
+    if sales_team := tables.sales_team:
+        lookups_of[sales_team.table] = sales_team.lookups
+    for name, wanted in lookups_of.items():
+        rows = schema.tables.get(name)
+        yield from (f"lookup {lookup} of {name}" for lookup in wanted if rows and rows.lookup(lookup) is None)
 
 
 def read_query(places: Places, tables: Tables, schema: Schema) -> str:
@@ -171,9 +180,11 @@ def read_query(places: Places, tables: Tables, schema: Schema) -> str:
             case SetPlace(path):
                 navigation, columns = _set_columns(path, tables, schema)
                 expand.setdefault(navigation, []).extend(columns)
-    expanded = (f"{name}($select={','.join(dict.fromkeys(columns))})" for name, columns in expand.items())
+    expanded = [f"{name}($select={','.join(dict.fromkeys(columns))})" for name, columns in expand.items()]
+    if tables.team and tables.sales_team and "@team" in places.by_path:
+        expanded.append(members_expand(tables.team, tables.sales_team, schema))
     query = f"$select={','.join(dict.fromkeys(select))}"
-    return f"{query}&$expand={','.join(expanded)}" if expand else query
+    return f"{query}&$expand={','.join(expanded)}" if expanded else query
 
 
 def _set_columns(path: str, tables: Tables, schema: Schema) -> tuple[str, tuple[str, ...]]:
@@ -183,6 +194,4 @@ def _set_columns(path: str, tables: Tables, schema: Schema) -> tuple[str, tuple[
     people = tables.contacts if path == "@contacts" else tables.team
     if people is None:
         raise KeyError(path)
-    # An application user who owns the record is the connector itself, and no member of the team.
-    is_application = ("applicationid",) if "applicationid" in schema.tables[people.table].columns else ()
-    return people.lookup, (schema.tables[people.table].primary_id, *people.columns, *is_application)
+    return people.lookup, user_columns(people, schema)

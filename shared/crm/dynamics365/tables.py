@@ -72,6 +72,26 @@ class PeopleTable(_Table, PersonColumns):
         return self.bind or self.lookup
 
 
+class SalesTeamTable(_Table):
+    """Connections of an opportunity to users, in roles of ``category``: ``collection`` from the record to them.
+
+    ``parent``, ``member`` and ``role`` are lookups of a connection. ``roles`` is the entity set of roles, ``new_role``
+    the name of the one that new members get.
+    """
+
+    collection: str
+    parent: str
+    member: str
+    role: str
+    roles: str
+    category: int
+    new_role: str
+
+    @property
+    def lookups(self) -> tuple[str, ...]:
+        return (self.parent, self.member, self.role)
+
+
 class SolutionsTable(_Table):
     """Rows under the record: ``collection`` from the record to them, ``parent`` from a row to its record."""
 
@@ -104,6 +124,7 @@ class Tables(BaseModel):
     account: AccountTable
     contacts: PeopleTable | None = None
     team: PeopleTable | None = None
+    sales_team: SalesTeamTable | None = None
     solutions: SolutionsTable | None = None
     solution_details: SolutionDetailsTable | None = None
 
@@ -111,10 +132,11 @@ class Tables(BaseModel):
         return self.opportunity if kind is RecordKind.OPPORTUNITY else self.lead
 
     def around(self, definition: RecordTable, mapping: RecordMapping) -> Tables:
-        """Only the tables that hold sets of records of this kind."""
+        """Only the tables that hold sets of records of this kind; leads have no sales team."""
         paths = mapping.crm_paths
         used = {"contacts": "@contacts" in paths and definition.contact is None}
         used |= {name: f"@{name}" in paths for name in ("team", "solutions")}
+        used["sales_team"] = used["team"] and definition is self.opportunity
         return self.model_copy(update={name: None for name, is_used in used.items() if not is_used})
 
 
@@ -132,6 +154,8 @@ def read_tables(mapping: CrmMapping) -> Tables:
         for path in record.crm_paths
         if path.startswith("@") and sets.get(path) is None and not _is_own_contact(path, tables.of(kind))
     ]
+    if tables.sales_team and tables.team is None:
+        missing.append("there is adapter.sales_team, but no adapter.team")
     missing += [f"there is no adapter.{kind}" for kind in mapping.records if tables.of(kind) is None]
     if missing:
         raise _unusable(mapping.source, "; ".join(missing))

@@ -15,6 +15,7 @@ from shared.crm.dynamics365.layout import Layout, Row
 from shared.crm.dynamics365.paths import RelatedColumn, SetPlace
 from shared.crm.dynamics365.stages import OPEN, lead_state
 from shared.crm.dynamics365.tables import PeopleTable, SolutionsTable
+from shared.crm.dynamics365.team import change_of_team, joining, owner_body, users_among
 from shared.crm.dynamics365.values import number, to_json
 from shared.crm.port import Prepared
 from shared.domain.converters import cut
@@ -46,8 +47,9 @@ class Draft:
 
 
 def draft_create(layout: Layout, new: NewRecord, prepared: Prepared, account_id: str | None) -> Draft:
-    """Account, contact, record, solution rows and, for a deal that is over already, its closing."""
+    """Account, contact, record, sales team, solution rows and, for a deal that is over already, its closing."""
     draft = Draft(layout)
+    users = users_among(new.values.get("@team") or (), prepared.owners)
     account = _account_of_new(draft, new, account_id)
     opened = CrmStage.ON_HOLD if new.kind is RecordKind.LEAD else CrmStage.ACTIVE
     stage = StageChange(opened) if new.stage.stage.is_closed else new.stage
@@ -57,9 +59,10 @@ def draft_create(layout: Layout, new: NewRecord, prepared: Prepared, account_id:
         "statuscode": layout.reasons.value_for(stage),
         **{f"{lookup}@odata.bind": account for lookup in layout.tables.account.bind if account},
         **_contact_of_new(draft, new, prepared, account_id, account),
-        **_owner(layout, new.values.get("@team") or (), prepared.owners),
+        **owner_body(layout.tables, layout.schema, users),
     }
     record = _add_record(draft, new, body)
+    draft.parts += joining(layout.tables, layout.schema, record, users[1:])
     if table := layout.tables.solutions:
         for solution in by_key(new.values.get("@solutions") or ()).values():
             draft.add(_solution_row(layout, table, solution, record, _currency_path_value(layout, new.values)))
@@ -125,15 +128,6 @@ def _add_contact(draft: Draft, table: PeopleTable, person: Person, account: str 
     if table.parent and account:
         body[f"{table.parent}@odata.bind"] = account
     return draft.add(Part("POST", draft.layout.schema.tables[table.table].entity_set, "contact.create", body))
-
-
-def _owner(layout: Layout, team: Sequence[Person], owners: Mapping[str, str]) -> dict[str, Any]:
-    """The first of the team who is a user owns the record; where nobody is, the owner stays."""
-    table = layout.tables.team
-    known = [owners[person.email.casefold()] for person in team if person.email.casefold() in owners]
-    if table is None or not known:
-        return {}
-    return {f"{table.written_as}@odata.bind": f"/{layout.schema.tables[table.table].path(known[0])}"}
 
 
 def _solution_row(layout: Layout, table: SolutionsTable, solution: Solution, record: str, currency: str | None) -> Part:
@@ -210,7 +204,10 @@ def _sets(draft: Draft, record: Record, change: RecordChange, found: Prepared, r
     if "@contacts" in change.values and layout.tables.contacts:
         body |= _contact_of_existing(draft, layout.tables.contacts, change.values["@contacts"] or (), found, row)
     if "@team" in change.values:
-        body |= _owner(layout, change.values["@team"] or (), found.owners)
+        path, team = f"/{layout.table.path(record.id)}", change.values["@team"] or ()
+        own, parts = change_of_team(layout.tables, layout.schema, path, team, found.owners, row)
+        body |= own
+        draft.parts += parts
     if "@solutions" in change.values and layout.tables.solutions:
         _add_solutions(draft, layout.tables.solutions, record, change.values, row)
     return body
