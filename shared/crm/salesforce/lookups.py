@@ -13,7 +13,7 @@ from shared.crm.salesforce.composite import Part
 from shared.crm.salesforce.describe import records
 from shared.crm.salesforce.layout import Layout, Row
 from shared.crm.salesforce.places import actual_field
-from shared.crm.salesforce.values import moment
+from shared.crm.salesforce.values import moment, plain_text
 from shared.domain.converters import cut
 from shared.domain.errors import Rejected
 from shared.domain.record import NewRecord
@@ -96,8 +96,12 @@ def by_referral(layout: Layout, referral_id: str) -> Part:
 
 
 def by_id(layout: Layout, record_id: str) -> Part:
-    """``record_id`` may be a reference to another part's answer."""
     return Part("GET", soql.path_of(layout.query.where(soql.equals("Id", record_id))), f"{layout.kind}.get")
+
+
+def by_reference(layout: Layout, reference: str) -> Part:
+    """The record that another part of the same request makes."""
+    return Part("GET", soql.path_of(layout.query.where(soql.equals_reference("Id", reference))), f"{layout.kind}.get")
 
 
 def only_row(rows: Sequence[dict[str, Any]], layout: Layout, referral_id: str) -> dict[str, Any] | None:
@@ -122,7 +126,7 @@ def account_part(layout: Layout, match: Mapping[str, Any]) -> Part | None:
     conditions = []
     for column, value in match.items():
         found = actual_field(account, column)
-        text = None if value is None else cut(str(value), found.max_length if found else None).strip()
+        text = None if value is None else plain_text(cut(str(value), found.max_length if found else None)).strip()
         conditions.append(soql.equals(found.name if found else column, text))
     return _query(account.name, ("Id", "Name", "CreatedDate"), soql.both(*conditions), "account.find")
 

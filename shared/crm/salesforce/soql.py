@@ -16,7 +16,8 @@ _NAME = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)*", re.ASCII)
 _ID = re.compile(r"[A-Za-z0-9]{15}([A-Za-z0-9]{3})?", re.ASCII)
 _REFERENCE = re.compile(r"@\{[A-Za-z0-9]\w*(\[\d+\])?(\.\w+(\[\d+\])?)*\}", re.ASCII)
 _ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
-_ESCAPED = re.compile(r"[\\'\x00-\x1f\x7f]")
+# In a composite request @{ begins a reference to another part's answer, wherever it stands.
+_ESCAPED = re.compile(r"[\\'\x00-\x1f\x7f]|@(?=\{)")
 
 
 def quoted(text: str) -> str:
@@ -47,9 +48,14 @@ def equals(path: str, value: str | bool | None) -> str:
         return f"{name(path)} = null"
     if isinstance(value, bool):
         return f"{name(path)} = {'true' if value else 'false'}"
-    # Another part of the same composite request puts the value there, and no one else can: see composite.py.
-    literal = f"'{value}'" if _REFERENCE.fullmatch(value) else quoted(value)
-    return f"{name(path)} = {literal}"
+    return f"{name(path)} = {quoted(value)}"
+
+
+def equals_reference(path: str, reference: str) -> str:
+    """The condition that ``path`` has what another part of the same composite request answered."""
+    if not _REFERENCE.fullmatch(reference):
+        raise ValueError(f"{reference[:60]!r} is no reference")
+    return f"{name(path)} = '{reference}'"
 
 
 def one_of(path: str, values: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from shared.crm.salesforce import soql
 from shared.crm.salesforce.composite import Part, changing, first_of, id_of, inserting
 from shared.crm.salesforce.describe import CURRENCY_FIELD
 from shared.crm.salesforce.layout import Layout, Row, amount_fields
-from shared.crm.salesforce.lookups import by_id, details_in, known_contact
+from shared.crm.salesforce.lookups import by_id, by_reference, details_in, known_contact
 from shared.crm.salesforce.places import PRODUCTS_FIELD, OwnField, RelatedField, SetPlace
 from shared.crm.salesforce.related import Rows, add_solutions, draft_sets
 from shared.domain.record import NewRecord, Record, RecordChange
@@ -43,7 +43,7 @@ def draft_create(layout: Layout, new: NewRecord, prepared: Prepared, account_id:
     rows = Rows(layout, id_of(RECORD), body.get(CURRENCY_FIELD), details_in(prepared))
     parts += rows.members(users[1:])
     parts += add_solutions(rows, by_key(new.values.get("@solutions") or ()).values())
-    parts.append(by_id(layout, id_of(RECORD)))
+    parts.append(by_reference(layout, id_of(RECORD)))
     return parts
 
 

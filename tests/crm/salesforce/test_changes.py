@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def add(rig: SalesforceRig, name: str = "Contoso") -> str:
     return rig.hands.insert(SOURCE, {"Name": name, "StageName": "Prospecting", "CloseDate": "2027-03-31"})
 
 
-def read(rig: SalesforceRig, cursor: str | None, **options: object) -> tuple[list[Change], str]:
+def read(rig: SalesforceRig, cursor: str | None, **options: Any) -> tuple[list[Change], str]:
     pages = list(rig.adapter(**options).changes(OPPORTUNITY, cursor))
     assert pages[-1].cursor is not None
     return [change for page in pages for change in page.changes], pages[-1].cursor

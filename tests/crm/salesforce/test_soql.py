@@ -45,8 +45,9 @@ def test_what_could_end_a_literal_is_escaped(text: str, literal: str) -> None:
         (soql.equals("IsActive", True), "IsActive = true"),
         (soql.equals("IsActive", False), "IsActive = false"),
         (soql.equals("Account.Name", "Contoso"), "Account.Name = 'Contoso'"),
-        (soql.equals("Id", "@{record.id}"), "Id = '@{record.id}'"),
-        (soql.equals("Id", "@{record.id}' OR Id != '"), r"Id = '@{record.id}\' OR Id != \''"),
+        (soql.equals("Id", "@{record.id}"), r"Id = '\u0040{record.id}'"),
+        (soql.equals_reference("Id", "@{record.id}"), "Id = '@{record.id}'"),
+        (soql.equals_reference("Id", "@{check.records[0].Id}"), "Id = '@{check.records[0].Id}'"),
         (soql.one_of("Email", ("a@b.example", "c'")), r"Email IN ('a@b.example', 'c\'')"),
         (soql.either("A = 1", "B = 2"), "((A = 1) OR (B = 2))"),
     ],
@@ -73,6 +74,11 @@ def test_what_is_no_name_never_gets_into_a_query(name: str) -> None:
         soql.equals(name, "x")
 
 
+def test_what_is_no_reference_never_gets_into_a_query() -> None:
+    with pytest.raises(ValueError, match="no reference"):
+        soql.equals_reference("Id", "@{record.id}' OR Id != '")
+
+
 def test_an_operator_is_one_of_a_few() -> None:
     with pytest.raises(ValueError, match="operator"):
         soql.compare("Name", "= '' OR Name !=", "''")
@@ -88,7 +94,7 @@ def test_a_query_has_every_column_once() -> None:
 
 
 def test_a_path_is_encoded_but_for_references() -> None:
-    path = soql.path_of(soql.select("Account", ["Id"], where=soql.equals("Id", "@{record.id}")))
+    path = soql.path_of(soql.select("Account", ["Id"], where=soql.equals_reference("Id", "@{record.id}")))
     assert path == "query?q=SELECT%20Id%20FROM%20Account%20WHERE%20Id%20%3D%20%27@{record.id}%27"
     text = soql.path_of(soql.select("Account", ["Id"], where=soql.equals("Name", "@{ & + # }é")), deleted=True)
     assert re.fullmatch(r"queryAll\?q=[\w%.~-]+", text)
