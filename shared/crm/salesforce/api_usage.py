@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from shared.answers import Response
 
-_USAGE = re.compile(r"\bapi-usage=(\d{1,12})/(\d{1,12})", re.ASCII)
+_USAGE = re.compile(r"(?<![\w-])api-usage=(\d{1,12})/(\d{1,12})", re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def look_up_for(layout: Layout, new: NewRecord) -> LookUp:
 
 
 def by_referral(layout: Layout, referral_id: str) -> Part:
-    condition = soql.equals(layout.mapping.columns.referral_id, referral_id)
+    condition = soql.equals(layout.mapping.columns.referral_id, plain_text(referral_id))
     query = layout.query.where(condition, order=("CreatedDate", "Id"), limit=_MAX_CANDIDATES)
     return Part("GET", soql.path_of(query), f"{layout.kind}.find")
 

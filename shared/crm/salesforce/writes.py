@@ -13,6 +13,7 @@ from shared.crm.salesforce.layout import Layout, Row, amount_fields
 from shared.crm.salesforce.lookups import by_id, by_reference, details_in, known_contact
 from shared.crm.salesforce.places import PRODUCTS_FIELD, OwnField, RelatedField, SetPlace
 from shared.crm.salesforce.related import Rows, add_solutions, draft_sets
+from shared.crm.salesforce.values import plain_text
 from shared.domain.record import NewRecord, Record, RecordChange
 from shared.domain.sets import by_key
 from shared.domain.values import Person
@@ -29,7 +30,7 @@ def draft_create(layout: Layout, new: NewRecord, prepared: Prepared, account_id:
     parts: list[Part] = []
     body = {
         **layout.body({**layout.mapping.constants, **new.values}),
-        layout.mapping.columns.referral_id: new.referral_id,
+        layout.mapping.columns.referral_id: plain_text(new.referral_id),
         layout.stages.field: layout.stages.value_for(new.stage),
     }
     if new.account is not None:
