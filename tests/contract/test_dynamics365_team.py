@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sandbox.dataverse.schema import stable_id
 from sandbox.dataverse.seed import role_id
+from shared.domain.overlay import build_mapping
 from shared.domain.record import Record, RecordChange, RecordKind
 from shared.domain.values import Person
 from tests.contract.deals import ANN, deal
@@ -72,9 +73,9 @@ def test_without_its_role_a_new_deal_has_the_owner_only(dynamics365: Dynamics365
     assert dynamics365.simulator.rows("connection") == []
 
 
-def test_without_the_section_the_team_is_the_owner(dynamics365: Dynamics365Rig) -> None:
-    adapter = {name: table for name, table in dynamics365.mapping.adapter.items() if name != "sales_team"}
-    dynamics365.crm = dynamics365.adapter(dynamics365.mapping.model_copy(update={"adapter": adapter}))
+def test_where_the_section_is_blanked_the_team_is_the_owner(dynamics365: Dynamics365Rig) -> None:
+    customized = {"adapter": {"sales_team": {"table": ""}}}
+    dynamics365.crm = dynamics365.adapter(build_mapping(dynamics365.mapping.model_dump(mode="json"), customized))
     assert dynamics365.crm.catalogue().limits["@team"].capacity == 1
     record = created(dynamics365, USER, OTHER_USER)
     assert record.values["@team"] == (USER,)

@@ -76,7 +76,7 @@ class SalesTeamTable(_Table):
     """Connections of an opportunity to users, in roles of ``category``: ``collection`` from the record to them.
 
     ``parent``, ``member`` and ``role`` are lookups of a connection. ``roles`` is the entity set of roles, ``new_role``
-    the name of the one that new members get.
+    the name of the one that new members get. A blank ``table`` is as good as no section: the team is the owner then.
     """
 
     collection: str
@@ -147,6 +147,8 @@ def read_tables(mapping: CrmMapping) -> Tables:
     except ValidationError as problem:
         mistakes = describe_mistakes(problem, mapping.adapter, mapping.lines, ("adapter",))
         raise _unusable(mapping.source, mistakes) from problem
+    if tables.sales_team and not tables.sales_team.table:
+        tables = tables.model_copy(update={"sales_team": None})
     sets = {"@contacts": tables.contacts, "@team": tables.team, "@solutions": tables.solutions}
     missing = [
         f"records.{kind} has {path}, but there is no adapter.{path[1:]}"
