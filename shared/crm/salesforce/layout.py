@@ -55,12 +55,6 @@ class Layout:
     def target(self, name: str) -> SObject:
         return self.schema.objects[name]
 
-    @property
-    def is_key(self) -> bool:
-        """Whether the org itself forbids a second record with one referral identifier."""
-        found = self.sobject.field(self.mapping.columns.referral_id)
-        return found is not None and found.unique
-
     def record(self, row: Row) -> Record:
         """The record of a row that was read with ``query``."""
         stage, reason = self.stages.stage_of(row)
