@@ -161,7 +161,8 @@ def _merge_sets(
         None if base is None else base.crm,
         prefer_crm=prefer_crm,
     )
-    fitting = fit_into(wanted, here, limits.capacity)
+    strangers = _strangers(there, here, base) if limits.capacity is None else set()
+    fitting = fit_into([element for element in wanted if element.key not in strangers], here, limits.capacity)
     write_there = by_key(wanted) != by_key(there) and row.to_partner_center is Travels.ALWAYS
     write_here = by_key(fitting) != by_key(here) and row.to_crm is Travels.ALWAYS
     return Merged(
@@ -171,6 +172,21 @@ def _merge_sets(
         write_partner_center=write_there,
         write_crm=write_here,
     )
+
+
+def _strangers(there: Any, here: Any, base: Agreed | None) -> set[str]:
+    """Elements that the CRM did not take when they were last offered, like people who are none of its users.
+
+    Unchanged since, they are not offered again with every look.
+    """
+    if base is None:
+        return set()
+    offered, taken = by_key(base.partner_center), by_key(base.crm)
+    return {
+        key
+        for key, element in by_key(there).items()
+        if offered.get(key) == element and key not in taken and key not in by_key(here)
+    }
 
 
 def _both_changed(there: Any, here: Any, base: Agreed | None) -> bool:

@@ -252,6 +252,18 @@ def test_a_set_in_another_order_is_the_same_set() -> None:
     assert writes(merge((A, B), (B, A), None, of=TEAM)) == (False, False)
 
 
+def test_people_whom_the_crm_did_not_take_are_offered_once() -> None:
+    base = Agreed((B,), (B,))
+    offered = merge((A, B), (B,), base, of=TEAM)
+    assert writes(offered) == (False, True)
+    settled = Agreed((A, B), (B,))  # the CRM has no user A
+    assert writes(merge((A, B), (B,), settled, of=TEAM)) == (False, False)
+    more = merge((A, B, C), (B,), settled, of=TEAM)
+    assert more.agreed == Agreed((A, B, C), (B, C))
+    known_now = merge((A, B), (A, B), settled, of=TEAM)
+    assert writes(known_now) == (False, False)
+
+
 def test_a_crm_with_room_for_one_keeps_the_one_it_has() -> None:
     merged = merge((A, B), (B,), Agreed((A, B), (B,)), of=TEAM, limits=FieldLimits(capacity=1))
     assert writes(merged) == (False, False)
