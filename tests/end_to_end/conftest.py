@@ -16,6 +16,23 @@ LONGEST_DELAY_APART_S = 0.8
 SceneMaker = Callable[[Mapping[str, str]], Scene]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "crms(*settings): which CRMs the tests run with; Dynamics 365 without it")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Once for each CRM of the nearest ``crms`` marker: a test's own goes before its module's."""
+    marker = metafunc.definition.get_closest_marker("crms")
+    if marker is not None and "crm" in metafunc.fixturenames:
+        metafunc.parametrize("crm", marker.args, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def crm(request: pytest.FixtureRequest) -> str:
+    """What the app setting ``CRM`` says."""
+    return str(getattr(request, "param", "dynamics365"))
+
+
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """Made once: a key takes longer than a simulator."""
@@ -23,13 +40,14 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture(scope="module")
-def make_scene(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[SceneMaker]:
-    """Starts a world with the app and its webhook registered; stopped after the module."""
+def make_scene(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates, crm: str) -> Iterator[SceneMaker]:
+    """Starts a world with the app and its webhook registered; stopped after the module's tests with this CRM."""
     with ExitStack() as running:
 
         def make(settings: Mapping[str, str]) -> Scene:
             folder = tmp_path_factory.mktemp("world")
-            world = World(folder, settings={**NO_TIMERS, **NO_BRAKE, **settings}, certificates=certificates)
+            app_settings = {**NO_TIMERS, **NO_BRAKE, **settings}
+            world = World(folder, crm=crm, settings=app_settings, certificates=certificates)
             running.enter_context(world)
             # Callbacks come when the write that caused them is over: one that finds its deal locked waits for seconds.
             world.partner_center.deliveries.options.delay_s = CALLBACK_DELAY_S
@@ -44,7 +62,7 @@ def make_scene(tmp_path_factory: pytest.TempPathFactory, certificates: Certifica
 
 @pytest.fixture(scope="module")
 def scene(make_scene: SceneMaker) -> Scene:
-    """The module's one world, with the sandbox's own settings."""
+    """The module's one world for each CRM, with the sandbox's own settings."""
     return make_scene({})
 
 

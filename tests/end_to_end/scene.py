@@ -18,7 +18,8 @@ import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueServiceClient
 
-from sandbox.dataverse.seed import currency_id
+from sandbox.crms import SalesforceSide
+from sandbox.dataverse import DataverseSimulator
 from sandbox.world import World
 from shared.state.audit import AuditLine, AuditLog
 from shared.state.connection import StorageConnection
@@ -26,6 +27,9 @@ from shared.state.links import LinkStore
 from shared.state.queues import ALL_QUEUES, CRM_CHANGES
 from shared.state.runs import Run, RunHistory
 from shared.state.tables import Tables
+from tests.end_to_end.seller import Seller
+from tests.end_to_end.seller_in_dynamics365 import Dynamics365Seller
+from tests.end_to_end.seller_in_salesforce import SalesforceSeller
 from tests.end_to_end.waiting import TIMEOUT_S, wait_for
 
 DOCUMENTS = Path(__file__).parents[2] / "sandbox" / "documents"
@@ -47,7 +51,7 @@ ON_HOLD, IN_PROGRESS = 2, 1
 OPEN, WON, LOST = 0, 1, 2
 CANCELED, OUT_SOLD = 4, 5
 POLL = "GET /api/data/v9.2/opportunities"
-"""The call of one look at what changed in the CRM."""
+"""The call of one look at what changed in Dynamics 365."""
 
 
 def new_document(name: str = "contoso-supply-chain", /, **changes: Any) -> dict[str, Any]:
@@ -62,12 +66,17 @@ def new_document(name: str = "contoso-supply-chain", /, **changes: Any) -> dict[
     return dict(document)
 
 
+def _seller(world: World) -> Seller:
+    side = world.crm
+    return SalesforceSeller(side.simulator) if isinstance(side, SalesforceSide) else Dynamics365Seller(world.dataverse)
+
+
 class Scene:
     """The world, and what can be seen of it on both sides and in the app's own storage."""
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.crm = world.dataverse
+        self.seller = _seller(world)
         self.people = world.partner_center.people
         storage = world.settings()["AzureWebJobsStorage"]
         self._tables = Tables(StorageConnection(storage))
@@ -81,7 +90,12 @@ class Scene:
         self._tables.close()
         self._queues.close()
 
-    # Acts of people
+    @property
+    def crm(self) -> DataverseSimulator:
+        """For tests of what only Dynamics 365 has."""
+        return self.world.dataverse
+
+    # Acts of people. Values by the mapping's names or by the CRM's own (see tests.end_to_end.seller).
 
     def incoming(self, document: str = "contoso-supply-chain", /, **changes: Any) -> str:
         """A referral that arrives from Microsoft; its id."""
@@ -91,7 +105,7 @@ class Scene:
         """A referral that arrived and has its opportunity, everything at rest; both ids."""
         referral_id = self.incoming(document, **changes)
         self.settle()
-        return referral_id, str(self.record_of(referral_id)["opportunityid"])
+        return referral_id, str(self.record_of(referral_id)["id"])
 
     def accepted(self, document: str = "contoso-supply-chain", /, **changes: Any) -> tuple[str, str]:
         """The same, and accepted on both sides."""
@@ -99,12 +113,12 @@ class Scene:
 
     def account(self, **values: Any) -> str:
         address = {
-            "address1_line1": "5 Pine Street",
-            "address1_city": "Seattle",
-            "address1_postalcode": "98101",
-            "address1_country": "United States",
+            "customer_address_line_1": "5 Pine Street",
+            "customer_city": "Seattle",
+            "customer_postal_code": "98101",
+            "customer_country": "United States",
         }
-        return self.crm.insert("account", {"name": "Northwind Traders", **address, **values})
+        return self.seller.add_account({"customer_name": "Northwind Traders", **address, **values})
 
     def opportunity(
         self,
@@ -116,35 +130,30 @@ class Scene:
     ) -> str:
         """An opportunity that a seller wants to share: its account, contact and solution row with it; its id."""
         account_id = self.account(**(account or {}))
-        body: dict[str, Any] = {
+        all_values: dict[str, Any] = {
             "name": "Northwind: data platform",
-            "customerid_account@odata.bind": f"/accounts({account_id})",
-            "estimatedvalue": 120000,
-            "transactioncurrencyid@odata.bind": f"/transactioncurrencies({currency_id('USD')})",
-            "estimatedclosedate": "2027-02-15",
-            "description": "They want to start small.",
-            SYNC: True,
+            "deal_value": 120000,
+            "currency": "USD",
+            "closing_date": "2027-02-15",
+            "notes": "They want to start small.",
+            "sync": True,
             **(values or {}),
         }
-        if contact:
-            body["parentcontactid@odata.bind"] = f"/contacts({self.contact(account_id)})"
-        opportunity_id = self.crm.insert("opportunity", body)
+        contact_id = self.contact(account_id) if contact else None
+        opportunity_id = self.seller.add_opportunity(all_values, account_id, contact_id)
         if solution:
             self.add_solution(opportunity_id)
         return opportunity_id
 
     def contact(self, account_id: str) -> str:
-        person = {"firstname": "Ada", "lastname": "Berg", "emailaddress1": "ada.berg@northwind.example"}
-        account = {"parentcustomerid_account@odata.bind": f"/accounts({account_id})"}
-        return self.crm.insert("contact", {**person, "telephone1": "+1 206 555 0100", **account})
+        person = {"first_name": "Ada", "last_name": "Berg", "email": "ada.berg@northwind.example"}
+        return self.seller.add_contact(account_id, {**person, "phone": "+1 206 555 0100"})
 
     def add_solution(self, opportunity_id: str, identifier: str = "SOL-34104-EBB") -> str:
-        row = {"msft_name": "Contoso Backup", "msft_solutionidentifier": identifier}
-        parent = {"msft_OpportunityId@odata.bind": f"/opportunities({opportunity_id})"}
-        return self.crm.insert(SOLUTION, {**row, **parent})
+        return self.seller.add_solution(opportunity_id, identifier)
 
     def edit_crm(self, record_id: str, **values: Any) -> None:
-        self.crm.edit("opportunity", record_id, values)
+        self.seller.edit(record_id, values)
 
     def edit_referral(self, referral_id: str, **changes: Any) -> None:
         """``changes`` by path with ``__`` between the steps."""
@@ -162,7 +171,7 @@ class Scene:
         return f"{referral['status']}/{referral['substatus']}"
 
     def records_of(self, referral_id: str) -> list[dict[str, Any]]:
-        return [row for row in self.crm.rows("opportunity") if row[REFERRAL_ID] == referral_id]
+        return [row for row in self.seller.records() if row["referral_id"] == referral_id]
 
     def record_of(self, referral_id: str) -> dict[str, Any]:
         """The referral's one opportunity; the test fails if there are none or several."""
@@ -170,7 +179,11 @@ class Scene:
         return row
 
     def record(self, record_id: str) -> dict[str, Any]:
-        return self.crm.row("opportunity", record_id)
+        return self.seller.record(record_id)
+
+    def stage(self, record_id: str) -> str:
+        """As the CRM calls it: one of the names in ``seller.stages``."""
+        return str(self.record(record_id)["stage"])
 
     def referrals_of(self, record_id: str) -> list[dict[str, Any]]:
         """The partner's own referrals that carry this CRM id, oldest first."""
@@ -190,7 +203,7 @@ class Scene:
 
     def audit(self, record_id: str) -> list[str]:
         """The lines of the CRM's audit field, newest first, without their times."""
-        return [line.partition(" - ")[2] for line in (self.record(record_id)[AUDIT] or "").splitlines()]
+        return [line.partition(" - ")[2] for line in (self.record(record_id)["audit"] or "").splitlines()]
 
     # The app's own books
 
@@ -268,11 +281,11 @@ class Scene:
 
     def forget_calls(self) -> None:
         self.world.partner_center.control.forget_calls()
-        self.crm.control.forget_calls()
+        self.seller.control.forget_calls()
 
     def calls(self) -> tuple[Counter[str], Counter[str]]:
         """Calls to Partner Center and to the CRM by operation, without looks at what changed there."""
-        crm = self.crm.control.operations()
+        crm = self.seller.control.operations()
         del crm[POLL]
         partner_center = self.world.partner_center.control.operations()
         return Counter({name: n for name, n in partner_center.items() if "/referrals" in name}), crm
