@@ -9,7 +9,9 @@ import requests
 
 from sandbox.local_host.process import CHECKOUT, HostProcess
 from tests.end_to_end.conftest import SceneMaker
-from tests.end_to_end.scene import LOST, OPEN, REFERRAL_ID, Scene
+from tests.end_to_end.scene import Scene
+
+pytestmark = pytest.mark.crms("dynamics365", "salesforce")
 
 
 def history(scene: Scene, **query: str) -> dict[str, Any]:
@@ -25,7 +27,7 @@ def resubmit(scene: Scene, **body: str) -> list[dict[str, str]]:
 
 
 def test_resubmitting_a_failed_run_mends_it_once_its_cause_is_gone(scene: Scene) -> None:
-    first, second = (scene.account(name="Litware Twins", address1_postalcode="55555") for _ in range(2))
+    first, second = (scene.account(customer_name="Litware Twins", customer_postal_code="55555") for _ in range(2))
     changes = {"customerProfile__name": "Litware Twins", "customerProfile__address__postalCode": "55555"}
     referral_id = scene.incoming(**changes)
     scene.settle()
@@ -34,18 +36,18 @@ def test_resubmitting_a_failed_run_mends_it_once_its_cause_is_gone(scene: Scene)
     assert failed["function"] == "partner_center_to_crm_helper"
     assert "2 accounts match" in failed["message"]
     assert failed["resubmit"] == {"run": failed["id"]}
-    scene.crm.delete("account", second)
+    scene.seller.delete_account(second)
     assert resubmit(scene, run=failed["id"]) == [{"kind": "referral", "id": referral_id}]
     scene.settle()
-    assert scene.record_of(referral_id)["_customerid_value"] == first
+    assert scene.record_of(referral_id)["account"] == first
     shown = history(scene, deal=referral_id)
     assert shown["deal"]["link"]["status"] == "synced"
-    assert shown["deal"]["link"]["record_id"] == scene.record_of(referral_id)["opportunityid"]
+    assert shown["deal"]["link"]["record_id"] == scene.record_of(referral_id)["id"]
     assert {line["outcome"] for line in shown["deal"]["audit"]} >= {"created", "failed"}
 
 
 def test_a_record_that_failed_is_not_tried_again_by_itself_and_is_by_hand(scene: Scene) -> None:
-    record_id = scene.opportunity(account={"address1_country": "Atlantis"})
+    record_id = scene.opportunity(account={"customer_country": "Atlantis"})
     scene.settle()
     told = scene.audit(record_id)
     tries = len(scene.runs_of(record_id))
@@ -54,7 +56,7 @@ def test_a_record_that_failed_is_not_tried_again_by_itself_and_is_by_hand(scene:
     scene.settle()
     assert (scene.audit(record_id), len(scene.runs_of(record_id))) == (told, tries)
     # The country is the account's: the opportunity itself does not change.
-    scene.crm.edit("account", scene.record(record_id)["_customerid_value"], {"address1_country": "DE"})
+    scene.seller.edit_account(scene.record(record_id)["account"], {"customer_country": "DE"})
     resubmit(scene, opportunity=record_id)
     scene.settle()
     assert scene.referral_of(record_id)["customerProfile"]["address"]["country"] == "DE"
@@ -64,7 +66,7 @@ def test_a_record_that_failed_is_not_tried_again_by_itself_and_is_by_hand(scene:
 def test_the_same_failure_is_told_once(scene: Scene) -> None:
     record_id = scene.opportunity(solution=False)
     scene.settle()
-    scene.edit_crm(record_id, description="Still no solution.")
+    scene.edit_crm(record_id, notes="Still no solution.")
     scene.settle()
     assert len(scene.audit(record_id)) == 1
 
@@ -109,9 +111,9 @@ def test_two_hosts_on_one_storage_make_nothing_twice(scene: Scene) -> None:
         options.copies = 1
     assert worked, "the second host had nothing to do"
     for referral_id in referral_ids:
-        assert scene.record_of(referral_id)["opportunityid"] == scene.referral(referral_id)["externalReferenceId"]
+        assert scene.record_of(referral_id)["id"] == scene.referral(referral_id)["externalReferenceId"]
     for record_id in record_ids:
-        assert scene.record(record_id)[REFERRAL_ID] == scene.referral_of(record_id)["id"]
+        assert scene.record(record_id)["referral_id"] == scene.referral_of(record_id)["id"]
 
 
 def test_many_closings_within_an_hour_stop_until_a_person_has_looked(make_scene: SceneMaker) -> None:
@@ -124,10 +126,10 @@ def test_many_closings_within_an_hour_stop_until_a_person_has_looked(make_scene:
         for referral_id in batch:
             scene.people.close(referral_id, "Lost")
         scene.settle()
-    assert {scene.record_of(referral_id)["statecode"] for referral_id in few} == {LOST}
-    assert {scene.record_of(referral_id)["statecode"] for referral_id in waiting} == {OPEN}
-    assert "BRAKE_PERCENT" in scene.audit(scene.record_of(waiting[0])["opportunityid"])[0]
+    assert {scene.record_of(referral_id)["stage"] for referral_id in few} == {scene.seller.stages.lost}
+    assert {scene.record_of(referral_id)["stage"] for referral_id in waiting} == {scene.seller.stages.active}
+    assert "BRAKE_PERCENT" in scene.audit(scene.record_of(waiting[0])["id"])[0]
     for referral_id in waiting:
         resubmit(scene, referral=referral_id)
     scene.settle()
-    assert {scene.record_of(referral_id)["statecode"] for referral_id in deals} == {LOST}
+    assert {scene.record_of(referral_id)["stage"] for referral_id in deals} == {scene.seller.stages.lost}
