@@ -42,14 +42,12 @@ NO_TIMERS = {
 AUDIT = "msft_microsoftpartnercenterreferralsyncaudit"
 SYNC = "msft_microsoftpartnercenterreferralsync"
 REFERRAL_ID = "msft_microsoftpartnercenterreferralidentifier"
-VISIBLE = "msft_microsoftpartnercenterreferralvisible"
 HELP = "msft_microsoftpartnercenterhelp"
 MICROSOFT_CRM_ID = "msft_microsoftcrmidentifier"
 SOLUTION = "msft_microsoftpartnercentersolution"
 PROOF_OF_CONCEPT = 299600002
-ON_HOLD, IN_PROGRESS = 2, 1
-OPEN, WON, LOST = 0, 1, 2
-CANCELED, OUT_SOLD = 4, 5
+IN_PROGRESS = 1
+OPEN, WON = 0, 1
 POLL = "GET /api/data/v9.2/opportunities"
 """The call of one look at what changed in Dynamics 365."""
 
