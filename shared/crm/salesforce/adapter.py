@@ -95,7 +95,8 @@ class Salesforce:
         columns = layout.mapping.columns
         rows = self._changed_rows(layout.sobject.name, (columns.sync, columns.referral_id))
         for page in rows.read(cursor, f"{kind}.changes"):
-            yield ChangePage(tuple(self._change(layout, row) for row in page.rows), page.cursor, page.full)
+            changes = (self._change(layout, row, rows.is_unsettled(row)) for row in page.rows)
+            yield ChangePage(tuple(changes), page.cursor, page.full)
 
     def solution_changes(self, cursor: str | None) -> Iterator[SolutionChangePage]:
         yield from solution_changes(self._changed_rows, self._layout(RecordKind.OPPORTUNITY), cursor)
@@ -198,14 +199,14 @@ class Salesforce:
     def _changed_rows(self, source: str, columns: Sequence[str]) -> ChangedRows:
         return ChangedRows(self._api, source, columns, self._page_size, self._overlap, self._clock)
 
-    def _change(self, layout: Layout, row: Row) -> Change:
+    def _change(self, layout: Layout, row: Row, is_unsettled: bool) -> Change:
         if row.get("IsDeleted"):
             return Change(layout.kind, str(row["Id"]), deleted=True)
         columns = layout.mapping.columns
         return Change(
             kind=layout.kind,
             id=str(row["Id"]),
-            version=version_of(row),
+            version=None if is_unsettled else version_of(row),
             syncs=bool(row.get(columns.sync)),
             referral_id=row.get(columns.referral_id) or None,
         )

@@ -95,13 +95,17 @@ class ChangedRows:
         while True:
             rows, has_more = self._page(since, after, operation)
             news = tuple(row for row in rows if seen.get(str(row["Id"])) != _told_as(row))
-            seen |= {str(row["Id"]): _told_as(row) for row in rows}
+            seen |= {str(row["Id"]): _told_as(row) for row in rows if not self.is_unsettled(row)}
             stamps |= {str(row["Id"]): moment(row["SystemModstamp"]) for row in rows}
             if not has_more:
                 yield RowPage(news, self._next(started, since, seen, stamps), last is None)
                 return
             yield RowPage(news, None, last is None)
             after = (moment(rows[-1]["SystemModstamp"]), str(rows[-1]["Id"]))
+
+    def is_unsettled(self, row: Row) -> bool:
+        """Whether the second that the row is stamped with is not over: a second save in it has the same version."""
+        return moment(row["SystemModstamp"]) + timedelta(seconds=1) > self.clock()
 
     def _next(
         self, started: datetime, since: datetime | None, seen: Mapping[str, str], stamps: Mapping[str, datetime]

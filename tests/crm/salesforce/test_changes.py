@@ -68,6 +68,20 @@ def test_two_changes_of_one_second_by_two_people_are_two_changes(rig: Salesforce
     assert ids(read(rig, cursor)[0]) == [record_id]
 
 
+def test_two_saves_of_one_person_within_one_second_are_both_told_of(rig: SalesforceRig) -> None:
+    rig.clock.step = timedelta(0)
+    made = add(rig)
+    first, cursor = read(rig, None)
+    assert [(change.id, change.version) for change in first] == [(made, None)]  # the second is not over
+    rig.hands.edit(SOURCE, made, {"Name": "Contoso again"})
+    again, cursor = read(rig, cursor)
+    assert ids(again) == [made]
+    rig.clock.advance(timedelta(seconds=2))
+    settled, cursor = read(rig, cursor)
+    assert [change.version is None for change in settled] == [False]
+    assert read(rig, cursor)[0] == []
+
+
 def test_what_automation_changes_is_found_too(rig: SalesforceRig) -> None:
     record_id = add(rig)
     _, cursor = read(rig, None)
