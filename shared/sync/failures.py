@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from shared.call_count import counting_calls
@@ -17,6 +18,7 @@ from shared.domain.errors import ConnectorError, NotFound, Rejected, RetryLater,
 from shared.domain.link import Failure, Link, LinkStatus, link_id_for_record
 from shared.domain.mapping import RecordMapping
 from shared.domain.record import Record, RecordChange, RecordKind
+from shared.domain.referral import parse_referral
 from shared.domain.retry import wait_s
 from shared.state.envelope import parse
 from shared.sync.journal import Work
@@ -35,8 +37,11 @@ def find_link(sides: Sides, kind: str, subject_id: str) -> Link | None:
     return sides.links.find_by_record(RecordKind(kind), subject_id)
 
 
-def tell_failure(sides: Sides, kind: str, subject_id: str, code: str, reason: str) -> Outcome:
+def tell_failure(sides: Sides, kind: str, subject_id: str, code: str, reason: str, queued_at: datetime) -> Outcome:
     """The record carries an audit line and the cross mark, and the link knows that it failed and why.
+
+    ``queued_at`` is when the work that failed was queued. A side that changed after that may be mended already, so
+    its version is not noted as told of, and the next poll or auto-heal looks at it again.
 
     Told once: a later failure with the same words writes nothing. A referral that has no record yet is only told of
     in the run history.
@@ -49,14 +54,17 @@ def tell_failure(sides: Sides, kind: str, subject_id: str, code: str, reason: st
         link = Link(link_id_for_record(record_kind, subject_id), record_kind, record_id=subject_id)
     line = failure(TO_CRM if kind == REFERRAL else TO_PARTNER_CENTER, reason)
     with sides.links.lock(link.id, new=link) as locked:
-        version = _tell_on_record(sides, locked.link, line)
-        told = Failure(code, etag=_etag(sides, locked.link, kind), record_version=version)
+        version = _tell_on_record(sides, locked.link, line, queued_at)
+        told = Failure(code, etag=_etag(sides, locked.link, kind, queued_at), record_version=version)
         locked.save(replace(locked.link, status=LinkStatus.FAILED, status_reason=reason, failure=told), release=True)
         return Outcome(Result.WAITING, f"Waits for a person: {reason}", locked.link)
 
 
-def _tell_on_record(sides: Sides, link: Link, line: str) -> str | None:
-    """The version of the record that carries the news; ``None`` where there is no record to tell on."""
+def _tell_on_record(sides: Sides, link: Link, line: str, queued_at: datetime) -> str | None:
+    """The version of the record that carries the news.
+
+    ``None`` where there is no record to tell on, and for one that somebody changed since ``queued_at``.
+    """
     if link.record_id is None or sides.dry_run:
         return None
     mapping = sides.mapping(link.kind)
@@ -67,10 +75,9 @@ def _tell_on_record(sides: Sides, link: Link, line: str) -> str | None:
             return None
         view = _bare_view(record, mapping)
         values = report_values(view, mapping, sides.rules(link.kind), [line], sides.clock(), failed=True)
-        if not values:
-            return record.version
         try:
-            return sides.crm.update(record, RecordChange(values)).version
+            version = sides.crm.update(record, RecordChange(values)).version if values else record.version
+            return version if record.modified_at <= queued_at else None
         except VersionConflict:
             continue
     return None
@@ -90,15 +97,22 @@ def _bare_view(record: Record, mapping: RecordMapping) -> RecordView:
     )
 
 
-def _etag(sides: Sides, link: Link, kind: str) -> str | None:
-    """The version of the referral that failed, so that auto-heal does not find it again and again."""
+def _etag(sides: Sides, link: Link, kind: str, queued_at: datetime) -> str | None:
+    """The version of the referral that failed, so that auto-heal does not find it again and again.
+
+    ``None`` for one that changed since ``queued_at``: that change may be the cure.
+    """
     if kind != REFERRAL or link.referral_id is None:
         return _of(link.base, "etag")
     try:
         document = sides.referrals.get(link.referral_id)
     except ConnectorError:
         return None
-    return document.get("eTag")
+    try:
+        changed_since = parse_referral(document).updated_at > queued_at
+    except Rejected:  # its shape is what failed
+        changed_since = False
+    return None if changed_since else document.get("eTag")
 
 
 def _of(base: Mapping[str, Any] | None, name: str) -> str | None:
@@ -120,7 +134,9 @@ def work_off_failure(desk: Desk, sides: Sides, function: str, queue: str, body: 
     try:
         with counting_calls() as calls:
             try:
-                outcome: Outcome | ConnectorError = tell_failure(sides, envelope.kind, envelope.id, code, text)
+                outcome: Outcome | ConnectorError = tell_failure(
+                    sides, envelope.kind, envelope.id, code, text, envelope.first_seen
+                )
             except RetryLater as error:
                 delay_s = wait_s(envelope.attempt, error, random.random())  # noqa: S311
                 desk.sender.send(queue, envelope.next_attempt(), delay_s=delay_s)

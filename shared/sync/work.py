@@ -12,7 +12,7 @@ from typing import Protocol
 
 from shared.call_count import counting_calls
 from shared.correlation import correlation_id
-from shared.domain.errors import ConnectorError, RetryLater
+from shared.domain.errors import ConnectorError, Rejected, RetryLater
 from shared.domain.link import Link
 from shared.domain.retry import is_given_up, uses_up_a_try, wait_s
 from shared.state.clock import Clock
@@ -57,9 +57,14 @@ def work_off(
 
     What a later try can mend is queued with a delay that grows, for as long as ``retry_for``. What nothing can mend
     goes to the poison queue with its reason. An error that is none of ours may pass too, and is logged whole.
-    A message that has cost worker after worker its life is given up after ``retry_for`` like any other.
+    Text that is no message of ours names no deal: it is logged and dropped. A message that has cost worker after
+    worker its life is given up after ``retry_for`` like any other.
     """
-    envelope = parse(body)
+    try:
+        envelope = parse(body)
+    except Rejected as error:
+        _log.error("%s: dropped a message from %s: %s", function, queue, error)
+        return
     token = correlation_id.set(envelope.correlation_id)
     started, began_s = desk.clock(), time.perf_counter()
     try:

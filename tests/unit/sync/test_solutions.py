@@ -287,7 +287,7 @@ def test_an_unreadable_row_that_is_taken_away_again_ends_the_failure_and_that_is
     (queued,) = desk.poll()
     with pytest.raises(Rejected) as refused:
         desk.world.record_changed(queued)
-    tell_failure(desk.world.sides, "opportunity", record_id, refused.value.code, str(refused.value))
+    tell_failure(desk.world.sides, "opportunity", record_id, refused.value.code, str(refused.value), desk.world.now)
     assert desk.world.record(record_id, "name").startswith("❌")
     desk.set(record_id, SUPPLY)
     (queued,) = desk.poll()

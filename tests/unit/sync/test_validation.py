@@ -25,7 +25,7 @@ def told(world: World, record_id: str) -> list[str]:
     """The audit lines on the record, newest first and without their times, once the failure has been told."""
     with pytest.raises(Rejected) as refused:
         world.record_changed(record_id)
-    tell_failure(world.sides, "opportunity", record_id, refused.value.code, str(refused.value))
+    tell_failure(world.sides, "opportunity", record_id, refused.value.code, str(refused.value), world.now)
     return [line.partition(" - ")[2] for line in world.audit(record_id)]
 
 
