@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.domain.errors import Rejected
+from shared.domain.errors import Rejected, RetryLater
 from shared.state.entities import cut
 
 VERSION = 1
@@ -62,12 +62,22 @@ class Envelope:
 
 
 def parse(body: bytes | str) -> Envelope:
-    """The message in ``body``. Raises ``Rejected`` for anything else, whatever the bytes; unknown keys are ignored."""
+    """The message in ``body``. Raises ``Rejected`` for anything else, whatever the bytes; unknown keys are ignored.
+
+    One of a newer release raises ``RetryLater``: during an update it is for the workers that know it.
+    """
     try:
         document = json.loads(body)
         if not isinstance(document, dict):
             raise TypeError("not an object")
-        if document["version"] != VERSION:
+        version = _count(document["version"])
+        if version > VERSION:
+            raise RetryLater(
+                "A queue message was written by a newer release of the connector",
+                code="newer_message",
+                remedy="It waits in its queue until this worker is updated too.",
+            )
+        if version < VERSION:
             raise ValueError("a version that is not known here")
         envelope = Envelope(
             kind=_text(document, "kind"),

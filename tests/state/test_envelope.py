@@ -66,7 +66,7 @@ def test_what_does_not_fit_is_refused() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"version": 2},
+        {"version": 0},
         {"id": 7},
         {"first_seen": "yesterday"},
         {"first_seen": "2026-03-01T10:20:00"},

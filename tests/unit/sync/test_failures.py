@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.crm.port import Change
-from shared.domain.errors import ConnectorError, Rejected
+from shared.domain.errors import ConnectorError, Rejected, RetryLater
 from shared.domain.record import RecordKind
 from shared.state.envelope import Envelope
 from shared.sync.failures import tell_failure
@@ -98,3 +98,16 @@ def test_a_message_that_is_none_of_ours_is_dropped_with_a_line_in_the_log(caplog
     assert books.sent == []
     assert "crm-changes" in caplog.text
     assert "not ours" not in caplog.text
+
+
+def test_a_message_of_a_newer_release_stays_in_its_queue() -> None:
+    books, world = Books(), World()
+    desk = Desk(books, books, lambda _: None, books, lambda: world.now, timedelta(hours=1))  # type: ignore[arg-type]
+    newer = b'{"version":2,"kind":"referral","id":"r-1","first_seen":"2026-03-01T00:00:00Z","attempt":1}'
+
+    def work(_: Envelope) -> Outcome:
+        raise ConnectorError("never called")
+
+    with pytest.raises(RetryLater):  # the host makes the message visible again
+        work_off(desk, "partner_center_to_crm_helper", "referral-events", newer, work)
+    assert books.sent == []
