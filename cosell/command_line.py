@@ -8,13 +8,17 @@ import sys
 from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
-from cosell.commands import UsageError, read_settings_file, show_health, show_mapping, show_settings
-from cosell.solutions import import_solutions
+from cosell import commands as looking
+from cosell import solutions
+from cosell.commands import UsageError, read_settings_file
 from shared.domain.errors import ConnectorError
-from shared.health.probing import DEADLINE_S
 from shared.health.report import VERSION
 
 _DESCRIPTION = "Looks after an installation of the co-sell connector. Changes nothing unless it says so."
+_COMMANDS = (
+    looking.add_to,
+    solutions.add_to,
+)
 _EPILOGUE = """
 exit codes: 0 all right, 1 something failed or is wrong, 2 the command was not understood
 
@@ -65,62 +69,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"co-sell connector {VERSION}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_health(commands, common)
-    settings = commands.add_parser(
-        "settings", parents=[common], help="every setting: default, whether it is set, what for; no values"
-    )
-    settings.set_defaults(run=show_settings)
-    mapping = commands.add_parser(
-        "mapping", parents=[common], help="the field mapping as it is with customize.toml laid over it"
-    )
-    mapping.set_defaults(run=show_mapping)
-    _add_solutions(commands, common)
+    for add_to in _COMMANDS:
+        add_to(commands, common)
     return parser
-
-
-def _add_health(commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
-    health = commands.add_parser(
-        "health",
-        parents=[common],
-        help="what of the installation works and what does not; exit code 1 if anything has failed",
-        description="Asks Partner Center, the CRM and storage, and says of each what is wrong and what to do.",
-    )
-    health.add_argument(
-        "--deadline",
-        type=_seconds,
-        default=DEADLINE_S,
-        metavar="SECONDS",
-        help="how long to wait for each service (default %(default)g)",
-    )
-    health.set_defaults(run=show_health)
-
-
-def _add_solutions(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
-) -> None:
-    solutions = commands.add_parser("solutions", help="the list of solutions that sellers pick from in the CRM")
-    verbs = solutions.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    imported = verbs.add_parser(
-        "import",
-        parents=[common],
-        help="fill Microsoft Solution Details from a file",
-        description="Creates the rows that the CRM does not have and updates those that differ; rows that are not in "
-        "the file stay. May be repeated. Columns: Solution Identifier*, Solution Name*, Type, Publisher Name.",
-    )
-    imported.add_argument("file", type=Path, metavar="FILE", help="a .csv (UTF-8) or .xlsx file")
-    imported.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
-    imported.add_argument("--yes", action="store_true", help="write without asking")
-    imported.add_argument(
-        "--skip-bad", action="store_true", help="leave bad rows out; without it, one of them stops the import"
-    )
-    imported.set_defaults(run=import_solutions)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 600:
-        raise argparse.ArgumentTypeError("it must be a number of seconds, up to 600")
-    return seconds

@@ -13,6 +13,7 @@ from shared.connector import build_connector
 from shared.domain.errors import ConnectorError
 from shared.domain.mapping import CrmMapping
 from shared.health.checking import check_installation
+from shared.health.probing import DEADLINE_S
 from shared.health.report import report_document, report_text
 from shared.health.set_up import mapping_settings
 from shared.mapping_files import load_mapping, mapping_table
@@ -41,6 +42,41 @@ def read_settings_file(file: Path) -> dict[str, str]:
     if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
         raise UsageError(f'{file} has no "Values" with texts in them, as a local.settings.json has.')
     return values
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
+    health = commands.add_parser(
+        "health",
+        parents=[common],
+        help="what of the installation works and what does not; exit code 1 if anything has failed",
+        description="Asks Partner Center, the CRM and storage, and says of each what is wrong and what to do.",
+    )
+    health.add_argument(
+        "--deadline",
+        type=_seconds,
+        default=DEADLINE_S,
+        metavar="SECONDS",
+        help="how long to wait for each service (default %(default)g)",
+    )
+    health.set_defaults(run=show_health)
+    settings = commands.add_parser(
+        "settings", parents=[common], help="every setting: default, whether it is set, what for; no values"
+    )
+    settings.set_defaults(run=show_settings)
+    mapping = commands.add_parser(
+        "mapping", parents=[common], help="the field mapping as it is with customize.toml laid over it"
+    )
+    mapping.set_defaults(run=show_mapping)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 600:
+        raise argparse.ArgumentTypeError("it must be a number of seconds, up to 600")
+    return seconds
 
 
 def show_health(options: argparse.Namespace, environ: Mapping[str, str]) -> int:

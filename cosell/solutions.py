@@ -1,4 +1,4 @@
-"""``solutions import``: the one command that writes."""
+"""``solutions``: the list that sellers pick from."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from cosell.commands import UsageError
+from cosell.asking import add_asking, agreed, must_be_answerable
 from shared.connector import build_connector
 from shared.crm.port import CrmPort, SavedDetails
 from shared.settings import load_settings
@@ -31,13 +32,30 @@ class Import:
         return self.planned.created + self.planned.updated
 
 
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
+    solutions = commands.add_parser("solutions", help="the list of solutions that sellers pick from in the CRM")
+    verbs = solutions.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    imported = verbs.add_parser(
+        "import",
+        parents=[common],
+        help="fill Microsoft Solution Details from a file",
+        description="Creates the rows that the CRM does not have and updates those that differ; rows that are not in "
+        "the file stay. May be repeated. Columns: Solution Identifier*, Solution Name*, Type, Publisher Name.",
+    )
+    imported.add_argument("file", type=Path, metavar="FILE", help="a .csv (UTF-8) or .xlsx file")
+    add_asking(imported)
+    imported.add_argument(
+        "--skip-bad", action="store_true", help="leave bad rows out; without it, one of them stops the import"
+    )
+    imported.set_defaults(run=import_solutions)
+
+
 def import_solutions(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Nothing is written while a row is bad, unless bad rows are to be skipped, nor without a yes."""
     catalogue = read_catalogue(options.file)
     if catalogue.bad and not options.skip_bad:
         return _refuse(options, catalogue.bad)
-    if options.json and not (options.yes or options.dry_run):
-        raise UsageError("With --json nobody can be asked: add --yes to write, or --dry-run.")
+    must_be_answerable(options)
     settings = load_settings(environ)
     crm = build_connector(settings).crm
     work = _plan(crm, catalogue)
@@ -47,7 +65,7 @@ def import_solutions(options: argparse.Namespace, environ: Mapping[str, str]) ->
     if not options.json:
         _say(_plan_text(work, crm.name, is_dry))
     may_write = not is_dry and work.writes > 0
-    if may_write and not options.yes and not _agreed():
+    if may_write and not agreed(options, "Write them?"):
         _say("Nothing was written.")
         return 1
     saved = _save(crm, work, Progress(work.writes)) if may_write else work.planned
@@ -87,12 +105,6 @@ def _plan(crm: CrmPort, catalogue: Catalogue) -> Import:
 
 def _save(crm: CrmPort, work: Import, progress: Callable[[int], None]) -> SavedDetails:
     return crm.save_solution_details([row.detail for row in work.catalogue.rows], progress=progress)
-
-
-def _agreed() -> bool:
-    if not sys.stdin.isatty():
-        raise UsageError("Nobody is there to be asked: add --yes to write, or --dry-run.")
-    return input("Write them? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _refuse(options: argparse.Namespace, bad: Sequence[BadRow]) -> int:
