@@ -141,7 +141,9 @@ def build_connector(settings: Settings) -> Connector:
         registration=registration,
         sides=sides,
         watch=Watch(referrals, crm, links, cursors, sender, utc_now, new_correlation_id),
-        desk=Desk(sender, Journal(audit, runs), link_of, budget, utc_now, timedelta(hours=settings.retry_for_hours)),
+        desk=Desk(
+            sender, Journal(audit, runs, crm), link_of, budget, utc_now, timedelta(hours=settings.retry_for_hours)
+        ),
         budget=budget,
         cursors=cursors,
         token_store=token_store,

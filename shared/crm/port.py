@@ -24,6 +24,18 @@ class Capabilities:
 
 
 @dataclass(frozen=True)
+class ApiUsage:
+    """Of the calls that the CRM allows in 24 hours, those that were made, by whomever."""
+
+    used: int
+    most: int
+
+    @property
+    def percent(self) -> int:
+        return round(100 * self.used / self.most) if self.most else 100
+
+
+@dataclass(frozen=True)
 class Catalogue:
     """What the CRM says of itself: limits by CRM path, and currencies (ISO code to number of decimals).
 
@@ -215,6 +227,10 @@ class CrmPort(Protocol):
 
     def link_to(self, kind: RecordKind, record_id: str) -> str:
         """The address at which a person opens the record."""
+        ...
+
+    def usage(self) -> ApiUsage | None:
+        """As the CRM's last answer told it, without a call; ``None`` where it has not, or never does."""
         ...
 
     def diagnose(self) -> tuple[Finding, ...]:

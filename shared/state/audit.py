@@ -24,6 +24,8 @@ class AuditLine:
 
     ``outcome`` is ``synced``, ``unchanged``, ``waiting``, ``rejected``, ``retry``, ``failed``, ``dry_run``, ...;
     ``conflicts`` hold both values; ``calls`` counts API calls by service; ``request_id`` is the failing service's own.
+    ``crm_usage`` is ``used`` and ``most``: the calls that anybody made of the CRM in 24 hours, and those it allows.
+    Empty where the work made none, or the CRM does not tell.
     """
 
     at: datetime
@@ -42,6 +44,7 @@ class AuditLine:
     correlation_id: str = ""
     calls: Mapping[str, int] = field(default_factory=dict)
     duration_ms: int = 0
+    crm_usage: Mapping[str, int] = field(default_factory=dict)
 
 
 class AuditLog:
@@ -74,6 +77,7 @@ def _properties(line: AuditLine) -> Entity:
         **pack("fields_changed", list(line.fields_changed)),
         **pack("conflicts", [dict(conflict) for conflict in line.conflicts]),
         **pack("calls", dict(line.calls)),
+        **(pack("crm_usage", dict(line.crm_usage)) if line.crm_usage else {}),
     }
 
 
@@ -93,6 +97,7 @@ def _line(row: Row) -> AuditLine:
         message=properties["message"],
         correlation_id=properties["correlation_id"],
         duration_ms=properties["duration_ms"],
+        crm_usage=unpack("crm_usage", properties) or {},
         fields_changed=tuple(unpack("fields_changed", properties)),
         conflicts=tuple(unpack("conflicts", properties)),
         calls=unpack("calls", properties),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
 from shared.call_count import CallCount
+from shared.crm.port import ApiUsage
 from shared.domain.errors import ConnectorError, LockTaken, RetryLater
 from shared.domain.link import Link
 from shared.domain.merge import Conflict
@@ -30,6 +31,12 @@ class RunStore(Protocol):
     def record(self, run: Run) -> None: ...
 
 
+class MeteredCrm(Protocol):
+    @property
+    def name(self) -> str: ...
+    def usage(self) -> ApiUsage | None: ...
+
+
 @dataclass(frozen=True)
 class Work:
     """One invocation: the function, the message it worked off, when it began and what it cost."""
@@ -43,8 +50,11 @@ class Work:
 
 @dataclass(frozen=True)
 class Journal:
+    """``crm`` is asked, without a call, how much of what it allows has been used."""
+
     audit: AuditStore
     runs: RunStore
+    crm: MeteredCrm | None = None
 
     def write(self, work: Work, outcome: Outcome | ConnectorError, link: Link | None) -> None:
         """Stored and logged. A store that is away costs the row, never the work: that is done already."""
@@ -68,9 +78,14 @@ class Journal:
         try:
             self.runs.record(_run(work, status, message))
             if _is_worth_an_audit_row(outcome):
-                self.audit.append(_audit_line(work, outcome, link, message))
+                self.audit.append(replace(_audit_line(work, outcome, link, message), crm_usage=self._usage(work)))
         except ConnectorError as error:
             _log.error("The outcome of %s %s was not stored: %s", work.envelope.kind, work.envelope.id, error)
+
+    def _usage(self, work: Work) -> dict[str, int]:
+        """Of work that called the CRM: what it told before says nothing of now."""
+        usage = self.crm.usage() if self.crm and self.crm.name in work.calls.by_service() else None
+        return {"used": usage.used, "most": usage.most} if usage else {}
 
 
 def _status(outcome: Outcome | ConnectorError) -> RunStatus:

@@ -11,6 +11,7 @@ from typing import Any
 
 from shared.crm.port import (
     AccountCandidate,
+    ApiUsage,
     Capabilities,
     Catalogue,
     Change,
@@ -217,6 +218,9 @@ class MemoryCrm:
 
     def link_to(self, kind: RecordKind, record_id: str) -> str:
         return f"https://memory.example/{kind}/{record_id}"
+
+    def usage(self) -> ApiUsage | None:
+        return ApiUsage(self.calls.total(), 1_000_000)
 
     def diagnose(self) -> tuple[Finding, ...]:
         try:

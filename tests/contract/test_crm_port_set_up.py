@@ -51,3 +51,10 @@ def test_a_crm_that_does_not_answer_is_a_finding_and_no_error(rig: Rig) -> None:
     first, *others = rig.crm.diagnose()
     assert first.condition is Condition.FAILED
     assert {finding.condition for finding in others} <= {Condition.UNKNOWN}
+
+
+def test_what_is_used_of_the_limits_is_told_without_a_call(rig: Rig) -> None:
+    before = rig.calls()
+    usage = rig.crm.usage()
+    assert rig.calls() == before
+    assert usage is None or 0 < usage.used <= usage.most

@@ -68,6 +68,7 @@ def test_an_audit_line_comes_back_whole(tables: Tables, clock: FakeClock) -> Non
         correlation_id="7d4b",
         calls={"Partner Center": 2, "Dynamics 365": 1},
         duration_ms=812,
+        crm_usage={"used": 10_018, "most": 100_000},
     )
     audit.append(whole)
     assert audit.of_link("r-1") == [whole]

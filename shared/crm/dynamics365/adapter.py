@@ -32,6 +32,7 @@ from shared.crm.dynamics365.values import UnknownOption, moment
 from shared.crm.dynamics365.web_api import SERVICE, WebApi
 from shared.crm.dynamics365.writes import Draft, draft_create, draft_update, needs_look_up
 from shared.crm.port import (
+    ApiUsage,
     Capabilities,
     Catalogue,
     Change,
@@ -179,6 +180,13 @@ class Dynamics365:
         query = {"appid": self._app_id} if self._app_id else {}
         query |= {"etn": definition.table if definition else kind.value, "pagetype": "entityrecord", "id": record_id}
         return f"{self._base_url}/main.aspx?{urlencode(query)}"
+
+    def usage(self) -> ApiUsage | None:
+        """Never told: answers speak of what one web server still allows this user in its window of five minutes.
+
+        https://learn.microsoft.com/power-apps/developer/data-platform/api-limits
+        """
+        return None
 
     def diagnose(self) -> tuple[Finding, ...]:
         records = {kind: record for kind, record in self._mapping.records.items() if kind in self._kinds}

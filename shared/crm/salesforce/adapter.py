@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.crm.port import (
+    ApiUsage,
     Capabilities,
     Catalogue,
     Change,
@@ -20,7 +21,7 @@ from shared.crm.port import (
     Written,
 )
 from shared.crm.salesforce import soql
-from shared.crm.salesforce.api_usage import ApiUsage, UsageMeter
+from shared.crm.salesforce.api_usage import UsageMeter
 from shared.crm.salesforce.auth import SERVICE, SalesforceSession
 from shared.crm.salesforce.changes import MAX_PAGE, ChangedRows, solution_changes
 from shared.crm.salesforce.describe import records
@@ -80,11 +81,6 @@ class Salesforce:
         self._clock = clock
         self._lock = threading.Lock()
         self._layouts: dict[RecordKind, Layout] = {}
-
-    @property
-    def api_usage(self) -> ApiUsage | None:
-        """How much of the org's daily API calls was used, by whomever, as of the last answer."""
-        return self._meter.latest
 
     def catalogue(self, kind: RecordKind = RecordKind.OPPORTUNITY) -> Catalogue:
         layout = self._layout(kind)
@@ -187,8 +183,11 @@ class Salesforce:
         sobject = definition.object if definition else kind.value.title()
         return f"{self._session.login_url}/lightning/r/{sobject}/{record_id}/view"
 
+    def usage(self) -> ApiUsage | None:
+        return self._meter.latest
+
     def diagnose(self) -> tuple[Finding, ...]:
-        return diagnose(self._api, self._mapping, self._objects, self._stage_names, self._kinds, lambda: self.api_usage)
+        return diagnose(self._api, self._mapping, self._objects, self._stage_names, self._kinds, self.usage)
 
     def save_solution_details(
         self, rows: Sequence[SolutionDetail], *, dry_run: bool = False, progress: Callable[[int], None] | None = None

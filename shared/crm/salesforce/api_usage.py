@@ -6,23 +6,11 @@ https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/headers
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from shared.answers import Response
+from shared.crm.port import ApiUsage
 
 _USAGE = re.compile(r"(?<![\w-])api-usage=(\d{1,12})/(\d{1,12})", re.ASCII)
-
-
-@dataclass(frozen=True)
-class ApiUsage:
-    """Calls of the whole org, by whomever, in the last 24 hours."""
-
-    used: int
-    most: int
-
-    @property
-    def percent(self) -> int:
-        return round(100 * self.used / self.most) if self.most else 100
 
 
 def read_usage(header: str) -> ApiUsage | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from shared.crm.salesforce.api_usage import ApiUsage
+from shared.crm.port import ApiUsage
 from shared.crm.salesforce.auth import SERVICE
 from shared.crm.salesforce.describe import Schema, SchemaQuery
 from shared.crm.salesforce.errors import INSTALL_SCHEMA

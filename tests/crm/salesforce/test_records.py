@@ -214,10 +214,10 @@ def test_an_exhausted_day_waits(rig: SalesforceRig) -> None:
 
 
 def test_usage_is_what_the_last_answer_told(rig: SalesforceRig) -> None:
-    before = rig.crm.api_usage
+    before = rig.crm.usage()
     assert before is not None
     rig.crm.prepare(deal(rig.mapping))
-    after = rig.crm.api_usage
+    after = rig.crm.usage()
     assert after is not None
     assert (after.used, after.most) == (before.used + 1, 15_000)
 

@@ -8,9 +8,9 @@ import pytest
 
 from sandbox.control import Fault
 from sandbox.salesforce import ValidationRule
-from shared.crm.port import SolutionDetail
+from shared.crm.port import ApiUsage, SolutionDetail
 from shared.crm.salesforce import diagnosis
-from shared.crm.salesforce.api_usage import ApiUsage, read_usage
+from shared.crm.salesforce.api_usage import read_usage
 from shared.crm.salesforce.describe import Schema
 from shared.crm.salesforce.objects import read_objects
 from shared.crm.salesforce.solution_details import ROWS_IN_CALL
