@@ -24,7 +24,7 @@ def run_history(req: func.HttpRequest) -> func.HttpResponse:
 
     app = connector()
     try:
-        history = read_history(app.runs, app.audit, app.links, app.sender, req.params)
+        history = read_history(app.runs, app.audit, app.links, app.sender, req.params, link_to=app.crm.link_to)
     except ConnectorError as error:
         status = 400 if isinstance(error, Rejected) else 404 if isinstance(error, NotFound) else 503
         return func.HttpResponse(f"{error}\n", status_code=status, mimetype="text/plain", headers=HEADERS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shared.domain.link import Link
 from shared.history.markup import Html, joined, tag
 from shared.history.parts import (
     badge,
@@ -85,8 +84,8 @@ def _link(deal: Deal, app_address: str) -> Html:
         tag("p", link.status_reason, class_="text lead", dir="auto") if link.status_reason else "",
         definitions(
             {
-                "Referral": _referral(link),
-                link.kind.value.capitalize(): tag("code", link.record_id) if link.record_id else _NOT_YET,
+                "Referral": _named(link.referral_id, referral_address(link), "Open in Partner Center"),
+                link.kind.value.capitalize(): _named(link.record_id, deal.record_url, "Open in the CRM"),
                 "Microsoft's referral": tag("code", link.microsoft_referral_id) if link.microsoft_referral_id else "",
                 "Engagement": tag("code", link.engagement_id) if link.engagement_id else "",
                 "Unfinished": _INTENTS.get(link.intent.action, link.intent.action) if link.intent else "",
@@ -101,12 +100,12 @@ def _link(deal: Deal, app_address: str) -> Html:
 _NOT_YET = tag("span", "not there yet", class_="quiet")
 
 
-def _referral(link: Link) -> Html:
-    url = referral_address(link)
-    if url is None or link.referral_id is None:
+def _named(its_id: str | None, url: str | None, opening: str) -> Html:
+    """The id of one side, and where a person opens it."""
+    if its_id is None:
         return _NOT_YET
-    there = tag("a", "Open in Partner Center", href=url, rel="noreferrer noopener")
-    return joined([tag("code", link.referral_id), " ", there])
+    there = tag("a", opening, href=url, rel="noreferrer noopener") if url else ""
+    return joined([tag("code", its_id), " ", there])
 
 
 def _unknown(deal: Deal, app_address: str) -> Html:

@@ -69,12 +69,12 @@ def _run(run: Run) -> Document:
 def _deal(deal: Deal) -> Document:
     return {
         "id": deal.id,
-        "link": _link(deal.link) if deal.link else None,
+        "link": _link(deal.link, deal.record_url) if deal.link else None,
         "audit": [_line(line) for line in deal.lines],
     }
 
 
-def _link(link: Link) -> Document:
+def _link(link: Link, record_url: str) -> Document:
     return {
         "id": link.id,
         "kind": link.kind.value,
@@ -83,6 +83,7 @@ def _link(link: Link) -> Document:
         "microsoft_referral_id": link.microsoft_referral_id,
         "engagement_id": link.engagement_id,
         "record_id": link.record_id,
+        "record_url": record_url or None,
         "status": link.status.value,
         "status_reason": link.status_reason,
         "updated_at": _time(link.updated_at) if link.updated_at else None,

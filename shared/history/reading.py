@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import quote
@@ -41,6 +41,7 @@ FLOW_NAMES: Mapping[str, str] = {
     "failed_syncs": "Failed syncs",
     "failed_related_syncs": "Failed syncs",
     "failed_crm_syncs": "Failed syncs",
+    "failed_lead_syncs": "Failed syncs",
 }
 """Function to the name its flow had in Power Automate."""
 FROM_PARTNER_CENTER = ("partner_center_to_crm_helper", "microsoft_referral_updates_to_crm")
@@ -95,11 +96,13 @@ class Overview:
 
 @dataclass(frozen=True)
 class Deal:
-    """``link`` is ``None`` for a deal that never got as far; ``lines`` are its audit, newest first."""
+    """``link`` is ``None`` for a deal that never got as far; ``lines`` are its audit, newest first. ``record_url`` is
+    where a person opens the CRM record, empty while there is none."""
 
     id: str
     link: Link | None
     lines: tuple[AuditLine, ...]
+    record_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,10 +131,14 @@ def read_history(
     sender: QueueSender,
     params: Mapping[str, str],
     *,
+    link_to: Callable[[RecordKind, str], str],
     clock: Clock = utc_now,
     most_runs: int = MOST_RUNS_READ,
 ) -> History:
-    """Raises ``Rejected`` for a bad parameter, ``NotFound`` for a run there is not, ``RetryLater`` without storage."""
+    """``link_to`` gives the address of a CRM record.
+
+    Raises ``Rejected`` for a bad parameter, ``NotFound`` for a run there is not, ``RetryLater`` without storage.
+    """
     filters = read_filters(params)
     recent = runs.recent(most_runs + 1, filters.days)
     is_sampled, recent = len(recent) > most_runs, recent[:most_runs]
@@ -147,6 +154,8 @@ def read_history(
         found, missed_some = runs.recent(filters.limit + 1, filters.days, filters.status), False
     else:
         found = recent
+    if deal is not None and deal.link is not None and deal.link.record_id:
+        deal = replace(deal, record_url=link_to(deal.link.kind, deal.link.record_id))
     if filters.status is not None:
         found = [each for each in found if each.status is filters.status]
     return History(

@@ -25,6 +25,10 @@ MICROSOFTS = "0e6b7d3c-1111-4a51-9b1e-6f4d5d0f3a11"
 RECORD = "2b9f0c1e-33d0-4b8a-8a57-0c9a1e5b7d22"
 
 
+def link_to(kind: RecordKind, record_id: str) -> str:
+    return f"https://crm.contoso.example/{kind.value}/{record_id}"
+
+
 class Books:
     """The stores of one installation, and how work is written into them."""
 
@@ -62,7 +66,7 @@ class Books:
             return locked.link
 
     def read(self, **params: str) -> History:
-        return read_history(self.runs, self.audit, self.links, self.sender, params, clock=self.clock)
+        return read_history(self.runs, self.audit, self.links, self.sender, params, link_to=link_to, clock=self.clock)
 
 
 @pytest.fixture
@@ -132,6 +136,7 @@ def test_a_deal_is_found_by_any_of_its_ids(books: Books, asked: str) -> None:
     history = books.read(deal=asked)
     assert history.deal is not None
     assert history.deal.link == link
+    assert history.deal.record_url == f"https://crm.contoso.example/opportunity/{RECORD}"
     assert messages(history) == ["Synced.", "Before there was a link."]
     assert list(history.runs) == runs[::-1]
     assert history.overview is None
@@ -196,7 +201,16 @@ def test_failures_older_than_what_is_counted_are_found(books: Books) -> None:
     newer = [books.run("b"), books.run("c")]
 
     def read(**params: str) -> History:
-        return read_history(books.runs, books.audit, books.links, books.sender, params, clock=books.clock, most_runs=2)
+        return read_history(
+            books.runs,
+            books.audit,
+            books.links,
+            books.sender,
+            params,
+            link_to=link_to,
+            clock=books.clock,
+            most_runs=2,
+        )
 
     everything, failed = read(), read(status="failed")
     assert everything.runs == tuple(newer[::-1])

@@ -78,8 +78,11 @@ def overview(*runs: Run, filters: Filters | None = None) -> History:
     return History(NOW, filters or Filters(), runs, overview=OVERVIEW)
 
 
+RECORD_URL = f"https://contoso.crm.dynamics.com/main.aspx?etn=opportunity&id={RECORD_ID}"
+
+
 def deal(link: Link | None = None, *lines: AuditLine) -> History:
-    return History(NOW, Filters(deal=REFERRAL_ID), (), deal=Deal(REFERRAL_ID, link, lines))
+    return History(NOW, Filters(deal=REFERRAL_ID), (), deal=Deal(REFERRAL_ID, link, lines, RECORD_URL if link else ""))
 
 
 LINK = Link(
@@ -124,7 +127,7 @@ def test_hostile_text_is_shown_and_never_obeyed(history: History) -> None:
     page = Page(history_page(history))
     assert {tag for tag, _ in page.elements}.isdisjoint({"script", "img", "iframe", "link", "base", "object"})
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
-    assert not [link for link in page.links if not link.startswith(("?", "https://partner.microsoft.com/"))]
+    assert not [link for link in page.links if not link.startswith(("?", "https://partner.microsoft.com/", RECORD_URL))]
     if history.filters.code:
         (key,) = [attributes["value"] for tag, attributes in page.elements if attributes.get("name") == "code"]
         assert key == HOSTILE
@@ -152,10 +155,11 @@ def test_the_key_stays_where_it_was_and_goes_nowhere_else() -> None:
     assert "k+/y==" not in repr(history)
 
 
-def test_links_to_partner_center_do_not_carry_the_key() -> None:
+def test_links_to_both_sides_do_not_carry_the_key() -> None:
     history = replace(deal(LINK), filters=Filters(deal=REFERRAL_ID, code="secret"))
     outside = [link for link in Page(history_page(history)).links if not link.startswith("?")]
-    assert outside == [f"https://partner.microsoft.com/referrals/v2/inbox?id={REFERRAL_ID}"]
+    assert outside == [f"https://partner.microsoft.com/referrals/v2/inbox?id={REFERRAL_ID}", RECORD_URL]
+    assert history_document(history)["deal"]["link"]["record_url"] == RECORD_URL
     assert HEADERS["Referrer-Policy"] == "no-referrer"
 
 
