@@ -9,7 +9,7 @@ from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
 from cosell import commands as looking
-from cosell import solutions
+from cosell import consent, solutions
 from cosell.commands import UsageError, read_settings_file
 from shared.domain.errors import ConnectorError
 from shared.health.report import VERSION
@@ -18,6 +18,7 @@ _DESCRIPTION = "Looks after an installation of the co-sell connector. Changes no
 _COMMANDS = (
     looking.add_to,
     solutions.add_to,
+    consent.add_to,
 )
 _EPILOGUE = """
 exit codes: 0 all right, 1 something failed or is wrong, 2 the command was not understood

@@ -107,14 +107,8 @@ def build_connector(settings: Settings) -> Connector:
     crm = build_crm(settings, mapping)
     tables = Tables(storage_connection(settings))
     links, sender = LinkStore(tables), QueueSender(storage_connection(settings))
-    cursors, token_store = CursorStore(tables), _token_store(settings)
-    tokens = _tokens(settings, token_store)
-    referrals = Referrals(_transport(tokens, REFERRALS_SCOPE), settings.partner_center_referrals_url)
-    registration = WebhookRegistration(
-        _transport(tokens, WEBHOOKS_SCOPE),
-        settings.partner_center_webhooks_url,
-        allow_loopback_http=(settings.public_url or "").startswith("http://"),
-    )
+    cursors, token_store = CursorStore(tables), token_store_of(settings)
+    referrals, registration = partner_center_clients(settings, partner_center_tokens(settings, token_store))
     audit, runs = AuditLog(tables), RunHistory(tables)
     budget = CallBudget(tables, _daily_limits(settings, crm))
     sides = Sides(
@@ -165,7 +159,16 @@ def _rules(settings: Settings, crm: CrmPort, kind: RecordKind) -> Rules:
     return Rules(settings.display_check_mark, catalogue.limits, catalogue.currencies)
 
 
-def _tokens(settings: Settings, store: RefreshTokenStore) -> PartnerCenterTokens:
+def partner_center_clients(settings: Settings, tokens: PartnerCenterTokens) -> tuple[Referrals, WebhookRegistration]:
+    registration = WebhookRegistration(
+        _transport(tokens, WEBHOOKS_SCOPE),
+        settings.partner_center_webhooks_url,
+        allow_loopback_http=(settings.public_url or "").startswith("http://"),
+    )
+    return Referrals(_transport(tokens, REFERRALS_SCOPE), settings.partner_center_referrals_url), registration
+
+
+def partner_center_tokens(settings: Settings, store: RefreshTokenStore) -> PartnerCenterTokens:
     first = settings.partner_center_refresh_token
     return PartnerCenterTokens(
         settings.partner_center_tenant_id,
@@ -177,7 +180,7 @@ def _tokens(settings: Settings, store: RefreshTokenStore) -> PartnerCenterTokens
     )
 
 
-def _token_store(settings: Settings) -> RefreshTokenStore:
+def token_store_of(settings: Settings) -> RefreshTokenStore:
     if settings.key_vault_url:
         return KeyVaultTokenStore(settings.key_vault_url)
     assert settings.partner_center_token_file is not None  # noqa: S101 - settings require one of the two

@@ -64,8 +64,7 @@ def webhook_findings(
     registration: Registration | ConnectorError | None, endpoint: str | None
 ) -> tuple[Finding, Finding]:
     """``endpoint`` is this app's own webhook address without its key, ``None`` where it is not known."""
-    error = registration if isinstance(registration, ConnectorError) else None
-    sign_in = _sign_in(WEBHOOKS_SIGN_IN, error, _PARTNER_API)
+    sign_in = webhooks_sign_in_finding(registration if isinstance(registration, ConnectorError) else None)
     if sign_in.condition is Condition.FAILED:
         return sign_in, Finding(WEBHOOK, Condition.UNKNOWN, "Not looked at, because the sign-in failed.")
     if isinstance(registration, ConnectorError):
@@ -75,20 +74,25 @@ def webhook_findings(
     return sign_in, _webhook(registration, endpoint)
 
 
+def webhooks_sign_in_finding(error: ConnectorError | None) -> Finding:
+    """What a read of the webhook registration tells: a token was had and taken."""
+    return _sign_in(WEBHOOKS_SIGN_IN, error, _PARTNER_API)
+
+
 def refresh_token_finding(age_s: float | None, has_first: bool) -> Finding:
     """``age_s`` since it was last stored; ``has_first``: the settings hold one to begin with."""
     if age_s is None:
         if has_first:
             what = "None is stored yet: the one in PARTNER_CENTER_REFRESH_TOKEN is used first."
             return Finding(REFRESH_TOKEN, Condition.OK, what)
-        remedy = "Sign in to Partner Center and put the refresh token into PARTNER_CENTER_REFRESH_TOKEN."
+        remedy = "Sign in to Partner Center: python -m cosell consent sign-in"
         return Finding(REFRESH_TOKEN, Condition.FAILED, "There is none.", remedy)
     days = int(age_s // _DAY_S)
     what = f"Stored {days} day{'' if days == 1 else 's'} ago; Entra ID ends one that was not used for {LAST_AGE_DAYS}."
     if days < WARN_AGE_DAYS:
         return Finding(REFRESH_TOKEN, Condition.OK, what)
     condition = Condition.FAILED if days >= LAST_AGE_DAYS else Condition.WARNING
-    remedy = "Start the app, which renews it; if the sign-in is refused already, sign in to Partner Center again."
+    remedy = "python -m cosell consent renew; if that is refused already: python -m cosell consent sign-in"
     return Finding(REFRESH_TOKEN, condition, what, remedy)
 
 

@@ -70,14 +70,18 @@ def report_document(report: Report) -> dict[str, Any]:
 
 def report_text(report: Report) -> str:
     """For people at a terminal: one line a check, and below it what to do."""
-    width = max((len(check.name) for check in report.checks), default=0)
+    return "\n".join([findings_text(report.checks), "", summary(report.checks)])
+
+
+def findings_text(checks: Sequence[Check]) -> str:
+    width = max((len(check.name) for check in checks), default=0)
     lines: list[str] = []
-    for check in report.checks:
+    for check in checks:
         first, *more = check.what.splitlines() or [""]
         lines.append(f"{check.condition.value.upper():8} {check.name:{width}}  {first}")
         remedy = [f"-> {check.remedy}"] if check.remedy and check.condition is not Condition.OK else []
         lines += [f"{'':8} {'':{width}}  {line}" for line in (*more, *remedy)]
-    return "\n".join([*lines, "", summary(report.checks)])
+    return "\n".join(lines)
 
 
 def summary(checks: Sequence[Check]) -> str:

@@ -26,7 +26,7 @@ _RENEW_BEFORE_S = 300.0
 _TIMEOUT_S = 15
 _REFUSED_AFTER_S = 300.0
 _SIGN_IN_AGAIN = (
-    "Sign in to Partner Center again and store the new refresh token; the deals wait and follow by themselves."
+    "Sign in to Partner Center again: python -m cosell consent sign-in. The deals wait and follow by themselves."
 )
 _SECRET_REFUSED = frozenset({"invalid_client", "unauthorized_client"})
 _SIGN_IN_REFUSED = frozenset({"invalid_grant", "interaction_required", "consent_required", "login_required"})
@@ -57,7 +57,7 @@ class PartnerCenterTokens:
         initial_refresh_token: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._authority = f"{authority_host.rstrip('/')}/{tenant_id}"
+        self._authority = authority_of(authority_host, tenant_id)
         self._client_id = client_id
         self._client_secret = client_secret
         self._store = store
@@ -66,6 +66,7 @@ class PartnerCenterTokens:
         self._lock = threading.Lock()
         self._access: dict[str, _AccessToken] = {}
         self._refresh: str | None = None
+        self._seen: str | None = None
         self._unsaved: str | None = None
         self._application: Any = None
 
@@ -113,17 +114,17 @@ class PartnerCenterTokens:
             "There is no Partner Center refresh token that could be read",
             code="refresh_token_missing",
             after_s=_REFUSED_AFTER_S,
-            remedy=f"{_SIGN_IN_AGAIN} PARTNER_CENTER_REFRESH_TOKEN takes the first one.",
+            remedy=_SIGN_IN_AGAIN,
             service="Entra ID",
         )
 
     def _candidates(self) -> Iterator[str]:
-        """Each once: the token in use, what is stored (perhaps by another worker), what could not be stored, and the
-        one from the settings."""
+        """Each once: what is stored (perhaps by another worker, or by a new sign-in), the token in use, what could not
+        be stored, and the one from the settings."""
         tried: set[str] = set()
         sources: tuple[Callable[[], str | None], ...] = (
-            lambda: self._refresh,
             self._load,
+            lambda: self._refresh,
             lambda: self._unsaved,
             lambda: self._initial,
         )
@@ -134,18 +135,23 @@ class PartnerCenterTokens:
                 yield token
 
     def _load(self) -> str | None:
+        self._seen = None
         try:
-            return self._store.load()
+            self._seen = self._store.load()
         except ConnectorError as problem:
             _log.warning("The stored Partner Center refresh token could not be read. %s", problem)
-            return None
+        return self._seen
 
     def _keep(self, used: str, latest: str) -> None:
-        """``latest`` is stored, and only then in use; if it cannot be stored, ``used`` goes on serving."""
+        """``latest`` is stored, and only then in use; if it cannot be stored, ``used`` goes on serving.
+
+        What another worker or a person's new sign-in stored since we read stays: it is what is used next.
+        """
         if latest == self._refresh:
             return
         try:
-            self._store.save(latest)
+            if self._store.load() == self._seen:
+                self._store.save(latest)
         except ConnectorError as problem:
             # Entra does not revoke the old token on rotation, and the next exchange saves again.
             _log.warning(
@@ -173,17 +179,27 @@ class PartnerCenterTokens:
 
     def _open(self) -> Any:
         if self._application is None:
-            import msal  # type: ignore[import-untyped]  # has no stubs
-
-            self._application = msal.ConfidentialClientApplication(
-                self._client_id,
-                client_credential=self._client_secret,
-                authority=self._authority,
-                # Microsoft's list of authorities does not know hosts that are not Microsoft's.
-                instance_discovery=None if urlsplit(self._authority).hostname in _MICROSOFT_AUTHORITIES else False,
-                timeout=_TIMEOUT_S,
-            )
+            self._application = open_application(self._authority, self._client_id, self._client_secret)
         return self._application
+
+
+def authority_of(authority_host: str, tenant_id: str) -> str:
+    return f"{authority_host.rstrip('/')}/{tenant_id}"
+
+
+def open_application(authority: str, client_id: str, client_secret: str | None = None) -> Any:
+    """msal's client of an app registration; without ``client_secret`` its public one."""
+    import msal  # type: ignore[import-untyped]  # has no stubs
+
+    options: dict[str, Any] = {
+        "authority": authority,
+        # Microsoft's list of authorities does not know hosts that are not Microsoft's.
+        "instance_discovery": None if urlsplit(authority).hostname in _MICROSOFT_AUTHORITIES else False,
+        "timeout": _TIMEOUT_S,
+    }
+    if client_secret is None:
+        return msal.PublicClientApplication(client_id, **options)
+    return msal.ConfidentialClientApplication(client_id, client_credential=client_secret, **options)
 
 
 def _refusal(answer: dict[str, Any]) -> RetryLater:

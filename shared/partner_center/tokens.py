@@ -91,6 +91,22 @@ class FileTokenStore:
         )
 
 
+class TokenInHand:
+    """One token that is kept nowhere: to try it before it is stored."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def load(self) -> str | None:
+        return self._token
+
+    def save(self, token: str) -> None:
+        self._token = token
+
+    def age_s(self) -> float | None:
+        return None if self._token is None else 0.0
+
+
 class KeyVaultTokenStore:
     """A Key Vault secret, a new version for each rotation. Without ``credential`` the machine's identity is used.
 

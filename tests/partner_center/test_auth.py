@@ -158,6 +158,36 @@ def test_token_that_another_worker_stored_is_found(entra: EntraSimulator, open_t
     authorize(True)
 
 
+def test_new_sign_in_is_taken_up_while_the_old_one_still_works(entra: EntraSimulator, open_tokens: OpenTokens) -> None:
+    """Else the old one's rotation would be stored over it, within the hour."""
+    store = MemoryStore(entra.add_refresh_token(CLIENT_ID))
+    authorize = open_tokens(store).authorizer(REFERRALS_SCOPE)
+    before = entra.check(authorize(False), REFERRALS)
+    store.token = entra.add_refresh_token(CLIENT_ID)
+    after = entra.check(authorize(True), REFERRALS)
+    assert before is not None
+    assert after is not None
+    assert before.subject != after.subject
+
+
+class StoreOfTwo(MemoryStore):
+    """Another process stores ``theirs`` between our reading and our next look."""
+
+    theirs: str
+
+    def load(self) -> str | None:
+        seen = super().load()
+        self.token = self.theirs
+        return seen
+
+
+def test_sign_in_stored_while_we_ask_is_not_overwritten(entra: EntraSimulator, open_tokens: OpenTokens) -> None:
+    store = StoreOfTwo(entra.add_refresh_token(CLIENT_ID))
+    store.theirs = entra.add_refresh_token(CLIENT_ID)
+    open_tokens(store).authorizer(REFERRALS_SCOPE)(False)
+    assert store.token == store.theirs
+
+
 def test_failed_save_does_not_stop_the_sync(
     entra: EntraSimulator, open_tokens: OpenTokens, caplog: pytest.LogCaptureFixture
 ) -> None:
