@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from shared.domain.record import CrmStage, RecordKind, StageChange
 from shared.domain.referral import ReferralStage
 
+REASON_LIMIT_CHARS = 255
+"""Of a reason for closing, in the audit: it is a text of any length in Partner Center."""
+
 
 @dataclass(frozen=True)
 class Stages:
@@ -22,7 +25,10 @@ class Stages:
 
 @dataclass(frozen=True)
 class StageDecision:
-    """``referral_steps`` are sent one after the other; ``note`` explains a move that does not travel."""
+    """``referral_steps`` are sent one after the other.
+
+    ``note`` tells what the stages alone do not: why a deal was closed, or why a move does not travel.
+    """
 
     agreed: Stages
     referral_steps: tuple[ReferralStage, ...] = ()
@@ -86,10 +92,10 @@ def _closed_there(now: Stages, base: Stages | None, status_reason: str | None) -
         )
         return StageDecision(now, note=note if moved else "")
     if moved_there:
-        target = there.crm_stage
-        return StageDecision(
-            Stages(there, target), record_change=StageChange(target, _closing_reason(there, status_reason))
-        )
+        target, reason = there.crm_stage, _closing_reason(there, status_reason)
+        # Not every CRM has a place for the reason, so the audit has it for all of them.
+        note = f"{reason[:REASON_LIMIT_CHARS].rstrip('.')}." if status_reason else ""
+        return StageDecision(Stages(there, target), record_change=StageChange(target, reason), note=note)
     moved_here = base is not None and base.record is not here
     note = (
         f"The record was reopened, but the referral is closed as {there.substatus} and Partner Center never reopens "

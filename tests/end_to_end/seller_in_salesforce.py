@@ -114,12 +114,11 @@ class SalesforceSeller(Seller):
         self.edit(record_id, {"StageName": stage})
 
     def why_closed(self, record_id: str) -> str:
-        """In the audit field: an opportunity of Salesforce has no place of its own for it."""
+        """In the audit field: an opportunity of Salesforce has no field for it."""
         return str(self.record(record_id)["audit"])
 
     def words_of_closing(self, outcome: str, reason: str = "") -> str:
-        """Which way it ended; what somebody wrote about it in Partner Center stays there."""
-        return f"(Stage: {outcome})"
+        return f"{outcome} in Partner Center: {reason}." if reason else f"(Stage: {outcome})"
 
     def reopen(self, record_id: str) -> None:
         self.edit(record_id, {"stage": "active"})

@@ -75,7 +75,7 @@ def test_both_sides_end_equal_or_a_note_says_why_not(now: Stages) -> None:
         moved = base is None or base.referral is not now.referral or base.record is not now.record
         put_back_on_hold = now == Stages(ACCEPTED, HELD) and base is not None and base.referral is ACCEPTED
         if says_the_same(decision.agreed):
-            assert not decision.note
+            assert not decision.note, "no reason was given"
         elif not put_back_on_hold:
             assert now.referral.is_closed
             assert bool(decision.note) is moved, (base, decision)
@@ -121,6 +121,15 @@ def test_a_move_in_the_crm(now: Stages, base: Stages, steps: tuple[ReferralStage
 @pytest.mark.parametrize("base", [Stages(RECEIVED, HELD), None], ids=str)
 def test_a_move_in_partner_center(now: Stages, change: StageChange, base: Stages | None) -> None:
     assert plan_stages(now, base, "Price").record_change == change
+
+
+def test_the_reason_of_a_closing_is_told_once_and_only_where_there_is_one() -> None:
+    open_, base = Stages(LOST, ACTIVE), Stages(ACCEPTED, ACTIVE)
+    told = plan_stages(open_, base, "Budget was moved.")
+    assert told.note == "Lost in Partner Center: Budget was moved."
+    assert plan_stages(told.agreed, told.agreed, "Budget was moved.").note == ""
+    assert plan_stages(open_, base).note == ""
+    assert len(plan_stages(open_, base, "x" * 5000).note) == 256
 
 
 def test_a_record_that_was_reopened_is_explained_once() -> None:
