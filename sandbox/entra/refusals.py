@@ -70,6 +70,32 @@ def unknown_resource(resource: str) -> TokenRefusal:
     return TokenRefusal("invalid_resource", 500011, f"The resource principal named {resource} was not found.")
 
 
+def foreign_redirect(address: str) -> TokenRefusal:
+    message = f"The redirect URI '{address}' does not match the redirect URIs configured for the application."
+    return TokenRefusal("invalid_request", 50011, message)
+
+
+def unsupported_response_type() -> TokenRefusal:
+    return TokenRefusal("unsupported_response_type", 700054, "Only 'code' with a S256 challenge is enabled.")
+
+
+def bad_code() -> TokenRefusal:
+    return TokenRefusal("invalid_grant", 70008, "The provided authorization code has expired, was used, or is unknown.")
+
+
+def wrong_verifier() -> TokenRefusal:
+    return TokenRefusal("invalid_grant", 501481, "The Code_Verifier does not match the code_challenge supplied.")
+
+
+def still_waiting() -> TokenRefusal:
+    return TokenRefusal("authorization_pending", 70016, "OAuth 2.0 device flow error. Authorization is pending.")
+
+
+def secret_needed() -> TokenRefusal:
+    message = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
+    return TokenRefusal("invalid_client", 7000218, message, status=401)
+
+
 def malformed_refresh_token() -> TokenRefusal:
     return TokenRefusal("invalid_grant", 9002313, "Invalid request. Request is malformed or invalid.")
 

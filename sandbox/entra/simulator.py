@@ -23,6 +23,7 @@ from aiohttp import web
 from sandbox.control import Control
 from sandbox.entra import refusals
 from sandbox.entra.refusals import TokenRefusal
+from sandbox.entra.sign_in import DEVICE_CODE_GRANT, Granted, Person, SignIns
 from sandbox.entra.tokens import AccessTokens, Claims, Consent, RefreshTokens, client_info
 
 TENANT_ID = "3c1f9a52-7d0b-4f6e-9a7e-51d6a2c8b410"
@@ -35,7 +36,8 @@ class EntraSimulator:
 
     ``audiences`` None issues tokens for any resource. ``revoke_old`` refuses a refresh token once it was exchanged;
     Entra itself leaves the old one valid
-    (https://learn.microsoft.com/entra/identity-platform/refresh-tokens).
+    (https://learn.microsoft.com/entra/identity-platform/refresh-tokens). ``public_clients`` lets applications without
+    a secret sign people in. ``person`` is who signs in when a sign-in page is opened.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class EntraSimulator:
         audiences: Collection[str] | None = None,
         expires_in: int = 3600,
         revoke_old: bool = False,
+        public_clients: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.tenant_id = tenant_id
@@ -53,13 +56,20 @@ class EntraSimulator:
         self.audiences = audiences
         self.expires_in = expires_in
         self.revoke_old = revoke_old
+        self.public_clients = public_clients
+        self.person = Person(str(uuid.uuid4()))
         self.control = Control()
+        self._sign_ins = SignIns()
         self._access = AccessTokens(tenant_id, now)
         self._refresh = RefreshTokens()
 
     def add_refresh_token(self, client_id: str, *, mfa: bool = True) -> str:
         """A refresh token as a person's sign-in to ``client_id`` yields it; ``mfa`` travels into its access tokens."""
         return self._refresh.add(Consent(client_id, str(uuid.uuid4()), mfa))
+
+    def enter_device_code(self, user_code: str) -> None:
+        """``person`` enters the code that a device shows, and signs in."""
+        self._sign_ins.enter_device_code(user_code, self.person)
 
     def revoke_refresh_token(self, token: str | None = None) -> None:
         """``token``, or all of them, gets 400 invalid_grant from now on."""
@@ -98,6 +108,8 @@ class EntraSimulator:
         app.router.add_get("/common/discovery/instance", self._on_instance_discovery)
         app.router.add_get("/{tenant}/v2.0/.well-known/openid-configuration", self._on_openid_configuration)
         app.router.add_get("/{tenant}/discovery/v2.0/keys", self._on_keys)
+        app.router.add_get("/{tenant}/oauth2/v2.0/authorize", self._on_authorize)
+        app.router.add_post("/{tenant}/oauth2/v2.0/devicecode", self._on_device_code)
         app.router.add_post("/{tenant}/oauth2/v2.0/token", self._on_token)
         return app
 
@@ -140,6 +152,37 @@ class EntraSimulator:
     async def _on_keys(self, _: web.Request) -> web.Response:
         return web.json_response(self._access.public_keys())
 
+    async def _on_authorize(self, request: web.Request) -> web.Response:
+        try:
+            self._check_tenant(request)
+            page = self._sign_ins.authorize(request.query, self.clients, self.person)
+        except TokenRefusal as refused:
+            return _refuse(request, refused)
+        return web.Response(text=page, content_type="text/html")
+
+    async def _on_device_code(self, request: web.Request) -> web.Response:
+        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        try:
+            self._check_tenant(request)
+            client_id = form.get("client_id", "")
+            if client_id not in self.clients:
+                raise refusals.unknown_client(client_id)
+            self._resource(form.get("scope", ""))
+        except TokenRefusal as refused:
+            return _refuse(request, refused)
+        device_code, user_code = self._sign_ins.begin_device(client_id, form["scope"])
+        address = f"{_base(request)}/common/oauth2/deviceauth"
+        return web.json_response(
+            {
+                "device_code": device_code,
+                "user_code": user_code,
+                "verification_uri": address,
+                "expires_in": 900,
+                "interval": 1,
+                "message": f"Open {address} and enter the code {user_code} to authenticate.",
+            }
+        )
+
     async def _on_token(self, request: web.Request) -> web.Response:
         form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
         try:
@@ -152,6 +195,10 @@ class EntraSimulator:
                     answer = self._app_token(client_id, form, _base(request))
                 case "refresh_token":
                     answer = self._user_token(client_id, form, _base(request))
+                case "authorization_code":
+                    answer = self._signed_in(self._sign_ins.redeem(client_id, form), _base(request))
+                case grant if grant == DEVICE_CODE_GRANT:
+                    answer = self._signed_in(self._sign_ins.redeem_device(client_id, form), _base(request))
                 case other:
                     raise refusals.unsupported_grant(other)
         except TokenRefusal as refused:
@@ -169,6 +216,10 @@ class EntraSimulator:
             raise refusals.missing_parameter("client_id")
         if client_id not in self.clients:
             raise refusals.unknown_client(client_id)
+        if not secret and form.get("grant_type") == DEVICE_CODE_GRANT:
+            if not self.public_clients:
+                raise refusals.secret_needed()
+            return client_id
         if secret != self.clients[client_id]:
             raise refusals.wrong_secret(client_id)
         return client_id
@@ -192,16 +243,22 @@ class EntraSimulator:
             raise refusals.revoked_refresh_token()
         if consent.client_id != client_id:
             raise refusals.foreign_refresh_token()
-        resource = self._resource(form.get("scope", ""))
+        answer = self._signed_in(Granted(consent, form.get("scope", "")), base)
+        if self.revoke_old:
+            self._refresh.revoke(old)
+        return answer
+
+    def _signed_in(self, granted: Granted, base: str) -> dict[str, Any]:
+        consent, resource = granted.consent, self._resource(granted.scope)
         amr = ("pwd", "mfa") if consent.mfa else ("pwd",)
-        claims = Claims(client_id, resource, self.tenant_id, consent.user_id, amr, is_user=True)
+        claims = Claims(consent.client_id, resource, self.tenant_id, consent.user_id, amr, is_user=True)
         answer = self._answer(claims, base)
         answer["scope"] = f"{resource}/user_impersonation {resource}/.default"
         answer["refresh_token"] = self._refresh.add(consent)
-        answer["id_token"] = self._access.identity(client_id, consent.user_id, self.issuer(base), self.expires_in)
+        answer["id_token"] = self._access.identity(
+            consent.client_id, consent.user_id, self.issuer(base), self.expires_in, granted.nonce
+        )
         answer["client_info"] = client_info(consent.user_id, self.tenant_id)
-        if self.revoke_old:
-            self._refresh.revoke(old)
         return answer
 
     def _resource(self, scope: str) -> str:

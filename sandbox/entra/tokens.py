@@ -90,7 +90,7 @@ class AccessTokens:
             self._live[token] = (expires, claims)
         return token
 
-    def identity(self, client_id: str, user_id: str, issuer: str, lifetime_s: int) -> str:
+    def identity(self, client_id: str, user_id: str, issuer: str, lifetime_s: int, nonce: str = "") -> str:
         """An id_token, which tells the client, and nobody else, who consented."""
         issued = self._now()
         return self._sign(
@@ -105,6 +105,7 @@ class AccessTokens:
                 "name": "Referral administrator",
                 "preferred_username": "referrals@contoso.example",
                 "ver": "2.0",
+                **({"nonce": nonce} if nonce else {}),
             }
         )
 
