@@ -1,0 +1,271 @@
+"""Takes deals over that another connector has linked: reads both sides whole, pairs them, and remembers the pairs.
+
+Only links are written; neither side is. What was adopted before is passed over, so all of it may be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from shared.domain.adopt import Choice, Difference, adopt, microsofts_id
+from shared.domain.base import dump_base
+from shared.domain.errors import ConfigurationError, LockTaken, NotFound, Rejected, RetryLater
+from shared.domain.link import Link, link_id_for_referral
+from shared.domain.pairing import (
+    Doubt,
+    NamedRecord,
+    Pair,
+    Unpaired,
+    pair_up,
+    same_id,
+    unknown_references,
+    unseen_referrals,
+)
+from shared.domain.record import Record, RecordKind
+from shared.domain.referral import Referral, parse_referral
+from shared.sync.sides import Sides
+
+EVER = datetime(2015, 1, 1, tzinfo=UTC)
+"""Before the first co-sell referral."""
+MOST_TRIES = 5
+WAIT_S = 5.0
+Progress = Callable[[str], None]
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A pair and the ``link`` to remember it by; without one, ``problem`` says why it cannot be taken over yet."""
+
+    record: NamedRecord
+    referral: Referral
+    link: Link | None
+    differences: tuple[Difference, ...] = ()
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        """The deal's name in Partner Center."""
+        return str(self.referral.document.get("name") or "")
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Both sides as they stand. ``known`` pairs have their link already; ``unshared`` records will be shared by the
+    connector's first look at the CRM: they are switched to sync and name no referral."""
+
+    candidates: tuple[Candidate, ...]
+    known: int
+    unpaired: tuple[Unpaired, ...]
+    alone: int
+    unshared: tuple[NamedRecord, ...]
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """``busy`` deals were being synced just then, or were by somebody else first; ``refused`` tells what clashed."""
+
+    adopted: int
+    busy: int
+    refused: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _BothSides:
+    records: list[NamedRecord]
+    referrals: list[Referral]
+    unreadable: list[Unpaired]
+
+
+def survey(
+    sides: Sides,
+    kinds: Iterable[RecordKind],
+    links: Iterable[Link],
+    progress: Progress,
+    sleep: Callable[[float], None],
+    choice: Choice = Choice.POLICY,
+) -> Survey:
+    """What there is to take over. One call for each page of either side, and one for each linked record.
+
+    A service that is busy for a moment is asked again; ``RetryLater`` is raised once it stays so.
+    """
+    kinds = tuple(kinds)
+    both = _read_both(sides, kinds, progress)
+    _add_unseen(sides, both)
+    pairing = pair_up(both.records, both.referrals, _resolve(sides, kinds, both))
+    known = _Known(links)
+    theirs = {one.engagement_id: one for one in both.referrals if one.is_microsofts and one.engagement_id}
+    open_pairs = [pair for pair in pairing.pairs if not known.has(pair)]
+    candidates = []
+    for number, pair in enumerate(open_pairs, start=1):
+        microsofts = theirs.get(pair.referral.engagement_id or "")
+        read = _Reading(sides, pair, microsofts, shows_microsofts=bool(theirs))
+        candidates.append(read.candidate(known.untouched(pair), choice, sleep))
+        progress(f"{number:,} of {len(open_pairs):,} linked records read")
+    return Survey(
+        candidates=tuple(candidates),
+        known=len(pairing.pairs) - len(open_pairs),
+        unpaired=(*both.unreadable, *pairing.unpaired),
+        alone=pairing.alone,
+        unshared=_unshared(both.records, pairing.pairs),
+    )
+
+
+def adopt_all(sides: Sides, candidates: Sequence[Candidate], progress: Progress) -> Adopted:
+    """Every candidate with a link is remembered, unless somebody has synced the deal in the meantime."""
+    adopted = busy = 0
+    refused: list[str] = []
+    links = [one.link for one in candidates if one.link is not None]
+    for number, link in enumerate(links, start=1):
+        try:
+            if _remember(sides, link):
+                adopted += 1
+            else:
+                busy += 1
+        except LockTaken:
+            busy += 1
+        except Rejected as problem:
+            refused.append(str(problem))
+        progress(f"{number:,} of {len(links):,} pairs taken over")
+    return Adopted(adopted, busy, tuple(refused))
+
+
+def _remember(sides: Sides, link: Link) -> bool:
+    with sides.links.lock(link.id, new=link) as locked:
+        if locked.link.base is None and locked.link.intent is None:
+            locked.save(link, release=True)
+        return locked.link.base == link.base
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One pair being read. ``microsofts`` is Microsoft's side of it, where Partner Center lists that."""
+
+    sides: Sides
+    pair: Pair
+    microsofts: Referral | None
+    shows_microsofts: bool
+
+    def candidate(self, untouched: Link | None, choice: Choice, sleep: Callable[[float], None]) -> Candidate:
+        record, referral = self.pair.record, self.pair.referral
+        try:
+            whole = _tried(lambda: self.sides.crm.get(record.kind, record.id), sleep)
+            link, differences = self._link(whole, untouched, choice)
+        except (Rejected, NotFound) as problem:
+            return Candidate(record, referral, None, problem=f"{problem.message}. {problem.remedy}".strip())
+        return Candidate(record, referral, link, differences)
+
+    def _link(self, record: Record, untouched: Link | None, choice: Choice) -> tuple[Link, tuple[Difference, ...]]:
+        referral, mapping = self.pair.referral, self.sides.mapping(record.kind)
+        adoption = adopt(referral, record, self.microsofts, mapping, self.sides.rules(record.kind), choice)
+        link = Link(
+            id=untouched.id if untouched else link_id_for_referral(referral.id),
+            kind=record.kind,
+            referral_id=referral.id,
+            engagement_id=referral.engagement_id,
+            microsoft_referral_id=microsofts_id(
+                referral, record, self.microsofts, mapping, shows_microsofts=self.shows_microsofts
+            ),
+            record_id=record.id,
+            base=dump_base(adoption.base, mapping),
+            status=adoption.status,
+            updated_at=self.sides.clock(),
+        )
+        return link, adoption.differences
+
+
+class _Known:
+    """The links there are. One that nobody has synced yet is as good as none: only the pair is written down."""
+
+    def __init__(self, links: Iterable[Link]) -> None:
+        self._links: dict[object, Link] = {}
+        for link in links:
+            if link.record_id is not None:
+                self._links[link.kind, same_id(link.record_id)] = link
+            if link.referral_id is not None:
+                self._links[same_id(link.referral_id)] = link
+
+    def has(self, pair: Pair) -> bool:
+        link = self._of(pair)
+        return link is not None and (link.base is not None or link.intent is not None)
+
+    def untouched(self, pair: Pair) -> Link | None:
+        return None if self.has(pair) else self._of(pair)
+
+    def _of(self, pair: Pair) -> Link | None:
+        by_referral = self._links.get(same_id(pair.referral.id))
+        return by_referral or self._links.get((pair.record.kind, same_id(pair.record.id)))
+
+
+def _read_both(sides: Sides, kinds: Iterable[RecordKind], progress: Progress) -> _BothSides:
+    records = []
+    for kind in kinds:
+        for page in sides.crm.changes(kind, None):
+            changes = (change for change in page.changes if not change.deleted)
+            records += [NamedRecord(kind, change.id, change.referral_id, change.syncs) for change in changes]
+            progress(f"{len(records):,} records of {sides.crm.name} read")
+    referrals: dict[str, Referral] = {}
+    unreadable: list[Unpaired] = []
+    for documents in sides.referrals.updated_since(EVER):
+        for document in documents:
+            try:
+                referral = parse_referral(document)
+            except Rejected as problem:
+                unreadable.append(_unreadable(str(document.get("id") or ""), problem))
+            else:
+                # One that changes while the pages are read may be on two of them: the later one is newer.
+                referrals[same_id(referral.id)] = referral
+        progress(f"{len(referrals):,} referrals read")
+    return _BothSides(records, list(referrals.values()), unreadable)
+
+
+def _unreadable(referral_id: str, problem: Rejected) -> Unpaired:
+    return Unpaired(Doubt.UNREADABLE, (referral_id,), (), problem.message, problem.remedy)
+
+
+def _add_unseen(sides: Sides, both: _BothSides) -> None:
+    """What a list leaves out while it changes, Partner Center may still show by its id."""
+    for referral_id in unseen_referrals(both.records, both.referrals):
+        try:
+            both.referrals.append(parse_referral(sides.referrals.get(referral_id)))
+        except (NotFound, Rejected):
+            continue
+        except ConfigurationError as problem:
+            if problem.code != "forbidden":
+                raise
+
+
+def _resolve(sides: Sides, kinds: Sequence[RecordKind], both: _BothSides) -> dict[str, str]:
+    """Ids of records that the CRM knows otherwise than the referrals name them: a Salesforce id has a short form."""
+    found: dict[str, str] = {}
+    for referral in unknown_references(both.records, both.referrals):
+        reference = str(referral.external_reference)
+        for kind in (kind for kind in referral.record_kinds if kind in kinds):
+            try:
+                found[reference] = sides.crm.get(kind, reference).id
+                break
+            except (NotFound, Rejected):
+                continue
+    return found
+
+
+def _unshared(records: Iterable[NamedRecord], pairs: Iterable[Pair]) -> tuple[NamedRecord, ...]:
+    paired = {pair.record.id for pair in pairs}
+    return tuple(
+        record
+        for record in records
+        if record.syncs and not record.referral_id and record.id not in paired and record.kind is RecordKind.OPPORTUNITY
+    )
+
+
+def _tried(call: Callable[[], Answer], sleep: Callable[[float], None]) -> Answer:
+    """The answer of a service that may be busy for a moment."""
+    for _ in range(MOST_TRIES - 1):
+        try:
+            return call()
+        except RetryLater as busy:
+            sleep(WAIT_S if busy.after_s is None else busy.after_s)
+    return call()
