@@ -30,11 +30,14 @@ class _RolledBack(Exception):
     """Takes the savepoint back."""
 
 
-def run_composite(rows: Rows, dispatch: Dispatch, request: Request, *, escape_html: bool) -> Answer:
+def run_composite(
+    rows: Rows, dispatch: Dispatch, request: Request, meanwhile: list[Callable[[], None]], *, escape_html: bool
+) -> Answer:
     """200 whenever the envelope is right; what became of each part is said in its ``httpStatusCode``.
 
-    ``escape_html``: texts of the answer are escaped as for a page, which a client written by others (aiosalesforce)
-    undoes, and which Salesforce's pages do not mention.
+    ``meanwhile`` are acts of other people that land right before the first part that writes. ``escape_html``: texts of
+    the answer are escaped as for a page, which a client written by others (aiosalesforce) undoes, and which
+    Salesforce's pages do not mention.
     """
     document = request.json()
     parts = _parts(document)
@@ -44,6 +47,8 @@ def run_composite(rows: Rows, dispatch: Dispatch, request: Request, *, escape_ht
         with rows.savepoint():
             for part in parts:
                 name = part["referenceId"]
+                while meanwhile and part["method"].upper() != "GET":
+                    meanwhile.pop(0)()
                 results[name] = _run(rows, dispatch, request, part, results)
                 if all_or_none and results[name].status >= 300:
                     raise _RolledBack

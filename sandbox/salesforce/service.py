@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.salesforce import errors, row_collections, row_requests
@@ -32,6 +32,7 @@ class Service:
     queries: Queries
     limit: DailyLimit
     escape_composite: bool = False
+    meanwhile: list[Callable[[], None]] = field(default_factory=list)
 
     def answer(self, request: Request) -> Answer:
         """Every request is a transaction of its own: what it refuses leaves no trace."""
@@ -115,7 +116,7 @@ class Service:
         raise errors.no_such_resource()
 
     def _run_composite(self, request: Request) -> Answer:
-        return run_composite(self.rows, self.dispatch, request, escape_html=self.escape_composite)
+        return run_composite(self.rows, self.dispatch, request, self.meanwhile, escape_html=self.escape_composite)
 
 
 def _by_method(request: Request, operations: dict[str, Operation]) -> Answer:

@@ -131,6 +131,12 @@ class SalesforceSimulator:
         with self._lock:
             self._rows.commit_delay_s = delay_s
 
+    def meanwhile(self, act: Callable[[], None]) -> None:
+        """``act`` of another user lands within the next composite request that writes: after what it has read of the
+        org, and right before its first write."""
+        with self._lock:
+            self._service.meanwhile.append(act)
+
     def hide_fields(self, sobject: str, *names: str) -> None:
         """By field-level security: the API's user cannot tell them from fields that do not exist."""
         with self._lock:

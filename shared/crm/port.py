@@ -100,12 +100,15 @@ class Written:
     """After a write: the record's new version (``None`` where the CRM does not say) and time of change.
 
     ``values`` are those the CRM answered with, by CRM path: it may have rounded or cut what it was given.
+    ``landed``, by path or ``stage``, is what somebody else changed just before, unseen by the CRM's check; it was not
+    overwritten. There is no ``version`` then, so that the record is read again.
     """
 
     id: str
     version: str | None
     modified_at: datetime | None = None
     values: Mapping[str, object] = field(default_factory=dict)
+    landed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from shared.domain.converters import CHECK_MARK, CROSS_MARK, cut, strip_marks
 from shared.domain.mapping import NO_LIMITS, RecordMapping
 from shared.domain.merge import Conflict, Side
 from shared.domain.plan import Rules, crossed, marked
+from shared.domain.record import Record
 from shared.domain.values import Solution, utf_16_length
 
 TO_CRM = "Partner Center Referral to CRM"
@@ -39,6 +40,16 @@ def conflict_line(conflict: Conflict, mapping: RecordMapping) -> str:
         return f"{label} was changed on both sides{shown} and waits: make both sides equal, and it goes on."
     winner = "the CRM's value was kept" if conflict.winner is Side.CRM else "Partner Center's value was kept"
     return f"{label} was changed on both sides{shown}; {winner}."
+
+
+def landed_line(record: Record, paths: Sequence[str], mapping: RecordMapping) -> str:
+    """Somebody, or automation, changed ``paths`` of the record, or its ``stage``, while it was being written."""
+    labels = {"stage": "Stage", **{row.crm: row.label for row in mapping.all_fields}}
+    names = ", ".join(labels.get(path, path) for path in paths)
+    return (
+        f"Somebody else changed the {record.kind} {record.id} while it was being written ({names}); that was kept, and "
+        f"the {record.kind} is read again."
+    )
 
 
 def _both(conflict: Conflict) -> str:

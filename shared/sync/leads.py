@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from shared.domain.audit import TO_CRM, TO_PARTNER_CENTER, report_values, success
+from shared.domain.audit import TO_CRM, TO_PARTNER_CENTER, landed_line, report_values, success
 from shared.domain.base import load_base, view_record, view_referral
 from shared.domain.errors import Rejected, RetryLater, VersionConflict
 from shared.domain.intake import build_record
@@ -143,7 +143,8 @@ def _go_on_with(
         return Outcome(Result.DRY_RUN, "Dry run: would go on with the opportunity that the lead became.", locked.link)
     lead_mapping, mapping = sides.mapping(RecordKind.LEAD), sides.mapping(RecordKind.OPPORTUNITY)
     base = load_base(locked.link.base, lead_mapping) if locked.link.base else None
-    opportunity = _completed(sides, referral, opportunity, syncs=base is None or base.sync, is_ours=is_ours)
+    syncs = base is None or base.sync
+    opportunity, landed = _completed(sides, referral, opportunity, syncs=syncs, is_ours=is_ours)
     carried = carry_over(base, lead_mapping, mapping, opportunity) if base else None
     locked.save(
         replace(
@@ -158,12 +159,17 @@ def _go_on_with(
         )
     )
     direction = TO_CRM if is_ours else TO_PARTNER_CENTER
-    told = Told([success(direction, [BECAME_OPPORTUNITY])])
+    told = Told([success(direction, [BECAME_OPPORTUNITY]), *landed])
     return replace(reconcile(sides, locked, referral=referral, record=opportunity, told=told), result=Result.CREATED)
 
 
-def _completed(sides: Sides, referral: Referral, opportunity: Record, *, syncs: bool, is_ours: bool) -> Record:
-    """The opportunity with what a new one gets of the referral and this one lacks, its referral id first of all."""
+def _completed(
+    sides: Sides, referral: Referral, opportunity: Record, *, syncs: bool, is_ours: bool
+) -> tuple[Record, list[str]]:
+    """The opportunity with what a new one gets of the referral and this one lacks, its referral id first of all.
+
+    And a line for the audit where somebody wrote to it at the same time.
+    """
     mapping = sides.mapping(RecordKind.OPPORTUNITY)
     named = opportunity.values.get(mapping.columns.referral_id)
     if named and named != referral.id:
@@ -177,14 +183,18 @@ def _completed(sides: Sides, referral: Referral, opportunity: Record, *, syncs: 
     if is_ours:
         values = {**mapping.constants, **values}
     if not values:
-        return opportunity
+        return opportunity, []
     written = sides.crm.update(opportunity, RecordChange(values))
-    return replace(
+    if written.landed:
+        line = landed_line(opportunity, written.landed, mapping)
+        return sides.crm.get(opportunity.kind, opportunity.id), [line]
+    completed = replace(
         opportunity,
         version=written.version,
         modified_at=written.modified_at or opportunity.modified_at,
         values={**opportunity.values, **values, **written.values},
     )
+    return completed, []
 
 
 def _wait_for_opportunity(sides: Sides, locked: LockedLink, lead: Record) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from shared.domain.audit import TO_CRM, TO_PARTNER_CENTER, conflict_line, report_values, success
+from shared.domain.audit import TO_CRM, TO_PARTNER_CENTER, conflict_line, landed_line, report_values, success
 from shared.domain.base import (
     Base,
     RecordView,
@@ -153,7 +153,7 @@ def _apply(sides: Sides, locked: LockedLink, pair: _Pair, planned: Plan, told: T
     rules = sides.rules(locked.link.kind)
     news = report_values(pair.record_view, pair.mapping, rules, lines, sides.clock(), failed=False)
     change = RecordChange({**news, **planned.to_crm.values}, planned.to_crm.stage)
-    record_after = _write_record(sides, locked, pair, change)
+    record_after, landed = _write_record(sides, locked, pair, change)
     base = settle(
         planned,
         (pair.referral_view, pair.record_view),
@@ -176,7 +176,7 @@ def _apply(sides: Sides, locked: LockedLink, pair: _Pair, planned: Plan, told: T
     waits = Result.WAITING if planned.waiting or planned.held else Result.UNCHANGED
     return Outcome(
         Result.SYNCED if wrote else waits,
-        " ".join(lines) or _waiting_for(planned, pair) or "Both sides agree.",
+        " ".join([*lines, *landed]) or _waiting_for(planned, pair) or "Both sides agree.",
         locked.link,
         tuple(told.sent),
         planned.received,
@@ -218,12 +218,16 @@ def _write_referral(sides: Sides, locked: LockedLink, pair: _Pair, planned: Plan
     return after
 
 
-def _write_record(sides: Sides, locked: LockedLink, pair: _Pair, change: RecordChange) -> RecordAfter | None:
+def _write_record(
+    sides: Sides, locked: LockedLink, pair: _Pair, change: RecordChange
+) -> tuple[RecordAfter | None, list[str]]:
+    """What the CRM answered; and a line, too late for the record itself, where somebody wrote at the same time."""
     if not change:
-        return None
+        return None, []
     record = pair.record or presumed_record(locked.link.kind, _record_id(locked), _there(pair.base), pair.mapping)
     written = sides.crm.update(record, change)
-    return RecordAfter(written.version, written.modified_at, written.values)
+    lines = [landed_line(record, written.landed, pair.mapping)] if written.landed else []
+    return RecordAfter(written.version, written.modified_at, written.values), lines
 
 
 def _with_reference(planned: Plan, pair: _Pair, locked: LockedLink) -> tuple[tuple[PatchOperation, ...], ...]:

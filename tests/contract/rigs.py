@@ -224,7 +224,7 @@ class SalesforceRig:
         self.simulator = simulator
         self.hands = simulator.hands
         self.clock = clock
-        self.mapping = _with_own_lead_fields(simulator)
+        self.mapping = _mapping_of_org(simulator)
         self.http = requests.Session()
         self.http.verify = str(root_file)
         self.http.trust_env = False  # REQUESTS_CA_BUNDLE would win over the line above
@@ -302,7 +302,7 @@ class SalesforceRig:
         self.simulator.control.order(salesforce_faults.cut_after_commit())
 
 
-def _with_own_lead_fields(simulator: SalesforceSimulator) -> CrmMapping:
+def _mapping_of_org(simulator: SalesforceSimulator) -> CrmMapping:
     """Leads of Salesforce have no topic, value or closing date; this org's administrator made fields for them."""
     own = (
         ("name", "Topic__c", "marked_text", LeadField("Topic__c", "string", "Topic", length=NAME_LENGTH)),
@@ -318,9 +318,11 @@ def _with_own_lead_fields(simulator: SalesforceSimulator) -> CrmMapping:
         simulator.change_field("Lead", field, label=definition.label)  # which is also when the API begins to see it
         row = {"name": name, "label": name, "partner_center": paths[name], "crm": field, "converter": converter}
         rows.append({**row, "to_partner_center": "never"})
-    return build_mapping(
-        read_mapping("salesforce.toml").model_dump(mode="json"), {"records": {"lead": {"fields": rows}}}
-    )
+    own_mapping = {
+        "records": {"lead": {"fields": rows}},
+        "adapter": {"org": {"settles_after_s": 1}},  # this org and the adapter have one clock, and nothing shows late
+    }
+    return build_mapping(read_mapping("salesforce.toml").model_dump(mode="json"), own_mapping)
 
 
 @contextmanager

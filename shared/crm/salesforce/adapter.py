@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -40,8 +39,6 @@ from shared.domain.finding import Finding
 from shared.domain.mapping import CrmMapping
 from shared.domain.record import NewRecord, Record, RecordChange, RecordKind
 from shared.transport import Transport
-
-_log = logging.getLogger(__name__)
 
 
 class Salesforce:
@@ -136,9 +133,8 @@ class Salesforce:
         return layout.record(rows[0])
 
     def update(self, record: Record, change: RecordChange) -> Written:
-        """As the port says; ``version`` is ``None`` when someone else's write may have landed in between.
-
-        Whether the record is as it was read is asked in the same request, right before the write.
+        """As the port says. Whether the record is as it was read is asked in the same request, right before the write;
+        what landed in between those two is told.
         """
         layout = self._layout(record.kind)
         _check_id(record.kind, record.id)
@@ -156,10 +152,10 @@ class Salesforce:
         if len(rows) != 1:
             raise answers[-1].unreadable("no record after it was written")
         after = rows[0]
-        version = None if self._something_landed(layout, record, change, after) else version_of(after)
-        return Written(
-            record.id, version, moment(after["LastModifiedDate"]), layout.values(after, tuple(change.values))
-        )
+        landed = tuple(landed_between(layout, record, change, after))
+        version = None if landed else version_of(after)
+        values = layout.values(after, tuple(change.values))
+        return Written(record.id, version, moment(after["LastModifiedDate"]), values, landed)
 
     def opportunity_of(self, lead: Record) -> Record | None:
         _check_id(lead.kind, lead.id)
@@ -196,7 +192,8 @@ class Salesforce:
         return save_solution_details(self._api, definition, rows, clock=self._clock, dry_run=dry_run, progress=progress)
 
     def _changed_rows(self, source: str, columns: Sequence[str]) -> ChangedRows:
-        return ChangedRows(self._api, source, columns, self._page_size, self._overlap, self._clock)
+        settles_after = timedelta(seconds=self._objects.org.settles_after_s)
+        return ChangedRows(self._api, source, columns, self._page_size, self._overlap, self._clock, settles_after)
 
     def _change(self, layout: Layout, row: Row, is_unsettled: bool) -> Change:
         if row.get("IsDeleted"):
@@ -250,14 +247,6 @@ class Salesforce:
                 service=SERVICE,
             )
         return _changed(record)
-
-    @staticmethod
-    def _something_landed(layout: Layout, record: Record, change: RecordChange, after: Row) -> bool:
-        names = landed_between(layout, record, change, after)
-        if names:
-            what = ", ".join(names)
-            _log.warning("Salesforce %s %s changed while written, it is read again: %s", record.kind, record.id, what)
-        return bool(names)
 
     def _unless_shared(self, refused: Rejected) -> Rejected | RetryLater:
         """Two deals that bring the same new solution at once both add it to the catalogue; one of them comes again."""

@@ -74,7 +74,7 @@ class RowPage:
 @dataclass(frozen=True)
 class ChangedRows:
     """``overlap`` is how far each read reaches back behind the begin of the one before it: longer than rows stay unseen
-    and clocks differ."""
+    and clocks differ. ``settles_after`` is how long after its stamp a row may change under the same stamp."""
 
     api: RestApi
     source: str
@@ -82,6 +82,7 @@ class ChangedRows:
     page_size: int
     overlap: timedelta
     clock: Callable[[], datetime]
+    settles_after: timedelta
 
     def read(self, cursor: str | None, operation: str) -> Iterator[RowPage]:
         started = self.clock()
@@ -104,8 +105,12 @@ class ChangedRows:
             after = (moment(rows[-1]["SystemModstamp"]), str(rows[-1]["Id"]))
 
     def is_unsettled(self, row: Row) -> bool:
-        """Whether the second that the row is stamped with is not over: a second save in it has the same version."""
-        return moment(row["SystemModstamp"]) + timedelta(seconds=1) > self.clock()
+        """Whether the row may have been saved once more, by the same person, with the same stamp: the same version.
+
+        A stamp names a whole second, and the save shows up to three seconds later. And this clock is not Salesforce's:
+        if it is ahead, a second that has hardly begun there looks long over.
+        """
+        return moment(row["SystemModstamp"]) + self.settles_after > self.clock()
 
     def _next(
         self, started: datetime, since: datetime | None, seen: Mapping[str, str], stamps: Mapping[str, datetime]

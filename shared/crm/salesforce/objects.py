@@ -34,9 +34,13 @@ class PersonFields(_Part):
 
 
 class Org(_Part):
-    """``currency`` is that of an org with a single one, which it tells by no API."""
+    """``currency`` is that of an org with a single one, which it tells by no API.
+
+    ``settles_after_s``: so long after its time stamp may a row still change without getting another stamp.
+    """
 
     currency: str = Field(default="", pattern=r"^([A-Z]{3})?$")
+    settles_after_s: int = Field(default=10, ge=0, le=600)
 
 
 class RecordObject(_Object):

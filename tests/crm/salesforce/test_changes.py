@@ -13,6 +13,7 @@ from shared.crm.port import Change
 from shared.crm.salesforce.changes import Cursor
 from shared.domain.errors import RetryLater
 from shared.domain.record import RecordKind
+from tests.contract.deals import read_mapping
 from tests.contract.rigs import SalesforceRig
 from tests.crm.salesforce.conftest import OrgMaker
 
@@ -80,6 +81,23 @@ def test_two_saves_of_one_person_within_one_second_are_both_told_of(rig: Salesfo
     settled, cursor = read(rig, cursor)
     assert [change.version is None for change in settled] == [False]
     assert read(rig, cursor)[0] == []
+
+
+@pytest.mark.parametrize(("ahead_s", "is_lost"), [(0, False), (6, False), (10, True)])
+def test_a_second_save_under_one_stamp_is_told_of_though_it_shows_late_and_clocks_differ(
+    rig: SalesforceRig, ahead_s: int, is_lost: bool
+) -> None:
+    """The save shows three seconds after its stamp, and our clock is ahead: what the margin of ten seconds is for."""
+    rig.clock.step = timedelta(0)
+    mapping = rig.mapping.model_copy(update={"adapter": read_mapping("salesforce.toml").adapter})
+    ahead = {"mapping": mapping, "clock": lambda: rig.clock() + timedelta(seconds=ahead_s)}
+    made = add(rig)
+    rig.clock.advance(timedelta(seconds=0.9))
+    _, cursor = read(rig, None, **ahead)
+    rig.clock.advance(timedelta(seconds=3))
+    rig.simulator.set_commit_delay(3)
+    rig.hands.edit(SOURCE, made, {"Name": "Contoso again"})
+    assert (ids(read(rig, cursor, **ahead)[0]) == []) is is_lost
 
 
 def test_what_automation_changes_is_found_too(rig: SalesforceRig) -> None:

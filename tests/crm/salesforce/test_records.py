@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -98,11 +97,15 @@ def test_who_wrote_last_is_part_of_the_version(rig: SalesforceRig) -> None:
 
 def test_what_landed_in_between_makes_the_record_be_read_again(rig: SalesforceRig) -> None:
     record = create(rig)
-    unseen = replace(record, values={**record.values, "Description": "as someone else wrote it meanwhile"})
-    assert rig.crm.update(unseen, change(rig, name="renamed")).version is None
+    meanwhile = {"Description": "Somebody else was here.", "StageName": "Negotiation/Review"}
+    rig.simulator.meanwhile(lambda: rig.hands.edit("Opportunity", record.id, meanwhile))
+    written = rig.crm.update(record, change(rig, name="renamed"))
+    assert (written.version, written.landed) == (None, ("Description",)), "the stage means the same"
     record = rig.crm.get(OPPORTUNITY, record.id)
-    moved = replace(record, stage=CrmStage.ON_HOLD)
-    assert rig.crm.update(moved, change(rig, name="again")).version is None
+    assert record.values["Description"] == meanwhile["Description"]
+    rig.simulator.meanwhile(lambda: rig.hands.edit("Opportunity", record.id, {"StageName": "Closed Lost"}))
+    written = rig.crm.update(record, change(rig, name="again"))
+    assert (written.version, written.landed) == (None, ("stage",))
 
 
 def test_what_the_package_does_of_itself_is_seen(rig: SalesforceRig) -> None:
