@@ -33,7 +33,7 @@ def build_mapping(
     merged = _lay_over(dict(document), overlay or {})
     lines: Mapping[Place, int] = key_lines(text)
     for row in _opportunity_rows(merged):
-        if new := (field_names or {}).get(row.get("name", "")):
+        if new := (field_names or {}).get(_name(row)):
             row["crm"] = new if "." in new else ".".join((*str(row.get("crm", "")).split(".")[:-1], new))
     try:
         mapping = CrmMapping.model_validate(merged)
@@ -62,13 +62,18 @@ def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
         if isinstance(old, dict) and isinstance(value, Mapping) and key != "choices":
             merged[key] = _lay_over(old, value)
         elif key == "fields" and isinstance(old, list) and _is_rows(value):
-            rows = {row.get("name"): row for row in old}
+            rows = {_name(row): row for row in old}
             for row in value:
-                rows[row.get("name")] = {**rows.get(row.get("name"), {}), **row}
+                rows[_name(row)] = {**rows.get(_name(row), {}), **row}
             merged[key] = list(rows.values())
         else:
             merged[key] = _copy(value)
     return merged
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    """By which rows are matched; what is no name at all is told of when the whole is checked."""
+    return str(row.get("name", ""))
 
 
 def _is_rows(value: object) -> bool:
