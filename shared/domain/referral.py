@@ -149,11 +149,16 @@ def _stage(document: Mapping[str, Any]) -> ReferralStage:
             if stage.is_closed and stage.substatus == substatus:
                 return stage
     raise Rejected(
-        f"Status {status!r} with substatus {substatus!r} is not one that the connector knows",
+        f"Status {_shown(status)} with substatus {_shown(substatus)} is not one that the connector knows",
         field="status",
         code="unknown_stage",
         remedy="Correct the referral in Partner Center, or report it to the makers of the connector.",
     )
+
+
+def _shown(value: Any) -> str:
+    """Enough of it to be known again; it may be anything, of any length."""
+    return repr(value)[:60]
 
 
 def _optional_text(document: Mapping[str, Any], name: str) -> str | None:
