@@ -15,6 +15,7 @@ blueprint = func.Blueprint()
 @blueprint.timer_trigger(arg_name="timer", schedule=schedule("AUTO_HEAL_SCHEDULE", "0 */5 * * * *"))
 def auto_heal(timer: func.TimerRequest) -> None:
     from shared.connector import connector
+    from shared.sync.backlog import tell_backlog
     from shared.sync.deals import why_not_taken_in
     from shared.sync.polls import heal
     from shared.sync.ticks import tick
@@ -23,3 +24,4 @@ def auto_heal(timer: func.TimerRequest) -> None:
     tick(
         app.desk, "auto_heal", "referral", lambda: heal(app.watch, partial(why_not_taken_in, app.sides)), can_wait=True
     )
+    tell_backlog(app.sender, app.desk.clock)

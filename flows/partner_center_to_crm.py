@@ -27,17 +27,21 @@ def partner_center_to_crm(
     from shared.partner_center.inbox import receive
     from shared.state.clock import utc_now
     from shared.state.envelope import Envelope
+    from shared.telemetry import Event, tell
 
     correlation_id = new_correlation_id()
     receipt = receive(req.headers, req.get_body(), connector().verifier.verify)
     if receipt.event is not None:
         envelope = Envelope("referral", receipt.event.referral_id, utc_now(), correlation_id)
         (related_events if receipt.event.related else referral_events).set(envelope.dump())
-    _log.log(
+    tell(
+        _log,
         logging.INFO if receipt.status < 400 else logging.WARNING,
-        "webhook: %s | status=%d correlation_id=%s",
+        Event.WEBHOOK,
         receipt.text,
-        receipt.status,
-        correlation_id,
+        outcome=receipt.verdict.value,
+        code=receipt.code,
+        status=receipt.status,
+        subject_id=receipt.event.referral_id if receipt.event else "",
     )
     return func.HttpResponse(receipt.text, status_code=receipt.status, mimetype="text/plain")

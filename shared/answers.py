@@ -112,9 +112,14 @@ def text(values: Mapping[str, Any], key: str) -> str:
     return str(value) if isinstance(value, str | int) else ""
 
 
+def masked(message: str) -> str:
+    """The same text without anybody's e-mail address."""
+    return _E_MAIL.sub("(e-mail address)", message)
+
+
 def trimmed(message: str) -> str:
     """One line of at most ``MESSAGE_LIMIT`` characters, with e-mail addresses masked: services like to quote input."""
-    line = _E_MAIL.sub("(e-mail address)", " ".join(message.split()))
+    line = masked(" ".join(message.split()))
     return line if len(line) <= MESSAGE_LIMIT else f"{line[: MESSAGE_LIMIT - 1]}…"
 
 

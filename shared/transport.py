@@ -29,6 +29,7 @@ from shared.answers import Response, ServiceError, error_of, odata_error
 from shared.call_count import CallCount, counting_calls, record_call
 from shared.correlation import correlation_id
 from shared.domain.errors import ConfigurationError, ConnectorError, RetryLater
+from shared.telemetry import Event, tell
 
 __all__ = ["CallCount", "Request", "Response", "Timeout", "Transport", "check_address", "counting_calls"]
 
@@ -38,6 +39,8 @@ logging.getLogger("urllib3").setLevel(logging.INFO)
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+SLOW_MS = 5_000
+"""From here on a call is told of in the log like one that was refused."""
 
 
 @dataclass(frozen=True)
@@ -125,13 +128,27 @@ class Transport:
         ``RetryLater`` with code ``timeout`` or ``connection`` leaves open whether a write took effect, and says so.
         """
         check_address(request.url, self.service, allow_loopback_http=self._allow_loopback_http)
-        response = self._send_once(request, self._authorize(False))
+        response = self._send_once(request, self._token(fresh=False))
         if response.status == 401:
-            response = self._send_once(request, self._authorize(True))
+            response = self._send_once(request, self._token(fresh=True))
         if 200 <= response.status < 300 or response.status == 304:
             return response
         error = self._classify(response) if self._classify else None
-        raise error or error_of(response, self._clock(), self._read_error)
+        error = error or error_of(response, self._clock(), self._read_error)
+        if response.status == 401:
+            self._tell_sign_in(error)
+        raise error
+
+    def _token(self, *, fresh: bool) -> str:
+        try:
+            return self._authorize(fresh)
+        except ConnectorError as error:
+            self._tell_sign_in(error)
+            raise
+
+    def _tell_sign_in(self, error: ConnectorError) -> None:
+        what = f"{self.service}: {error}"
+        tell(_log, logging.WARNING, Event.SIGN_IN, what, service=self.service, code=error.code, status=error.status)
 
     def close(self) -> None:
         """Connections kept open are closed; the transport opens new ones if it is used again."""
@@ -155,8 +172,7 @@ class Transport:
             self.calls[request.operation] += 1
         record_call(self.service, request.operation)
         started = time.monotonic()
-        outcome = "no answer"
-        request_id = ""
+        response: Response | None = None
         try:
             answer = self._session.request(
                 request.method,
@@ -170,21 +186,29 @@ class Transport:
             response = Response(
                 answer.status_code, answer.headers, answer.content, self.service, request.operation, request.writes
             )
-            outcome, request_id = str(response.status), response.request_id
-            return response
         except (requests.RequestException, HTTPError, ValueError) as problem:
             # Without the cause: its text may hold the URL with its query, or the token.
             raise self._no_answer(request, problem) from None
         finally:
-            _log.info(
-                "%s %s: %s in %d ms, correlation %s, request %s",
-                self.service,
-                request.operation,
-                outcome,
-                (time.monotonic() - started) * 1000,
-                correlation,
-                request_id or "-",
-            )
+            self._tell_call(request, response, round((time.monotonic() - started) * 1000), correlation)
+        return response
+
+    def _tell_call(self, request: Request, response: Response | None, duration_ms: int, correlation: str) -> None:
+        """Everyday calls are counted in the outcome's line; told one by one they would be most of the log."""
+        status = response.status if response else 0
+        is_everyday = 200 <= status < 400 and duration_ms < SLOW_MS
+        tell(
+            _log,
+            logging.DEBUG if is_everyday else logging.INFO,
+            Event.CALL,
+            f"{self.service} {request.operation}: {status or 'no answer'} in {duration_ms} ms",
+            service=self.service,
+            operation=request.operation,
+            status=status,
+            duration_ms=duration_ms,
+            request_id=response.request_id if response else "",
+            correlation_id=correlation,
+        )
 
     def _no_answer(self, request: Request, problem: Exception) -> ConnectorError:
         if isinstance(problem, ValueError):  # an invalid URL or header: it never left this machine

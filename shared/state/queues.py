@@ -68,6 +68,17 @@ class QueueSender:
         """How many messages there are, about, hidden ones included; 0 for a queue that was never made."""
         return {queue: self._length(queue) for queue in queues}
 
+    def front(self, queue: str) -> bytes | None:
+        """The body of the first message that waits for a worker, left where it is; ``None`` if none does."""
+        from azure.core.exceptions import DecodeError, ResourceNotFoundError
+
+        with storage_errors(f"look at the front of queue {queue}"):
+            try:
+                messages = self._queue(queue).peek_messages()
+            except (ResourceNotFoundError, DecodeError):  # never made; or text that the host is about to give up
+                return None
+        return bytes(messages[0].content) if messages else None
+
     def close(self) -> None:
         """Closes the connections; the next use opens them again."""
         with self._lock:

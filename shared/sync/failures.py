@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from collections.abc import Mapping
@@ -20,14 +19,15 @@ from shared.domain.mapping import RecordMapping
 from shared.domain.record import Record, RecordChange, RecordKind
 from shared.domain.referral import parse_referral
 from shared.domain.retry import wait_s
-from shared.state.envelope import parse
-from shared.sync.journal import Work
+from shared.state.envelope import Reason, parse
+from shared.sync.journal import Work, tell_dropped
 from shared.sync.outcome import Outcome, Result
 from shared.sync.polls import REFERRAL
 from shared.sync.sides import Sides
 from shared.sync.work import Desk
 
-_log = logging.getLogger(__name__)
+_NEVER_FINISHED = Reason("worker_lost", "The work was begun many times and never finished. Resubmit it.")
+"""Of a message that the host gave up: it leaves none."""
 
 
 def find_link(sides: Sides, kind: str, subject_id: str) -> Link | None:
@@ -124,18 +124,17 @@ def work_off_failure(desk: Desk, sides: Sides, function: str, queue: str, body: 
     try:
         envelope = parse(body)
     except Rejected as error:
-        _log.error("%s: dropped a message from %s: %s", function, queue, error)
+        tell_dropped(function, queue, error, reason=error.code)
         return
-    reason = envelope.reason
-    code = reason.code if reason else "worker_lost"
-    text = reason.message if reason else "The work was begun many times and never finished. Resubmit it."
+    reason = envelope.reason or _NEVER_FINISHED
+    envelope = replace(envelope, reason=reason)
     began_s, started = time.perf_counter(), desk.clock()
     token = correlation_id.set(envelope.correlation_id)
     try:
         with counting_calls() as calls:
             try:
                 outcome: Outcome | ConnectorError = tell_failure(
-                    sides, envelope.kind, envelope.id, code, text, envelope.first_seen
+                    sides, envelope.kind, envelope.id, reason.code, reason.message, envelope.first_seen
                 )
             except RetryLater as error:
                 delay_s = wait_s(envelope.attempt, error, random.random())  # noqa: S311

@@ -17,7 +17,10 @@ from shared.state.audit import AuditLine
 from shared.state.envelope import Envelope
 from shared.state.runs import Run, RunStatus, new_run_id
 from shared.sync.outcome import Outcome, Result
+from shared.telemetry import Event, tell
 
+TIMER = "timer"
+"""The kind of an envelope that was never in a queue: a timer's look for something to do."""
 _log = logging.getLogger(__name__)
 
 _STATUSES = {Result.WAITING: RunStatus.WAITING, Result.IGNORED: RunStatus.IGNORED}
@@ -39,13 +42,17 @@ class MeteredCrm(Protocol):
 
 @dataclass(frozen=True)
 class Work:
-    """One invocation: the function, the message it worked off, when it began and what it cost."""
+    """One invocation: the function, the message it worked off, when it began and what it cost.
+
+    ``tight`` names the services whose call budget for today is nearly spent, where that was asked.
+    """
 
     function: str
     envelope: Envelope
     started: datetime
     duration_ms: int
     calls: CallCount
+    tight: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,34 +65,71 @@ class Journal:
 
     def write(self, work: Work, outcome: Outcome | ConnectorError, link: Link | None) -> None:
         """Stored and logged. A store that is away costs the row, never the work: that is done already."""
-        message = outcome.message if isinstance(outcome, Outcome) else str(outcome)
-        status = _status(outcome)
-        _log.log(
-            logging.INFO if _is_everyday(outcome, status) else logging.WARNING,
-            "%s %s: %s | function=%s outcome=%s code=%s link=%s attempt=%d calls=%d duration_ms=%d correlation_id=%s",
-            work.envelope.kind,
-            work.envelope.id,
-            message,
-            work.function,
-            status.value,
-            outcome.code if isinstance(outcome, ConnectorError) else outcome.result.value,
-            link.id if link else "",
-            work.envelope.attempt,
-            work.calls.total,
-            work.duration_ms,
-            work.envelope.correlation_id,
-        )
+        usage = self._usage(work)
+        _tell(work, outcome, link, usage)
         try:
-            self.runs.record(_run(work, status, message))
+            self.runs.record(_run(work, outcome))
             if _is_worth_an_audit_row(outcome):
-                self.audit.append(replace(_audit_line(work, outcome, link, message), crm_usage=self._usage(work)))
+                spent = {"used": usage.used, "most": usage.most} if usage else {}
+                self.audit.append(replace(_audit_line(work, outcome, link), crm_usage=spent))
         except ConnectorError as error:
             _log.error("The outcome of %s %s was not stored: %s", work.envelope.kind, work.envelope.id, error)
 
-    def _usage(self, work: Work) -> dict[str, int]:
+    def tell_idle(self, work: Work) -> None:
+        """A look that found nothing leaves a line in the log, so that a timer at rest differs from a dead one."""
+        _tell(work, Outcome(Result.UNCHANGED, "Nothing new."), None, self._usage(work))
+
+    def _usage(self, work: Work) -> ApiUsage | None:
         """Of work that called the CRM: what it told before says nothing of now."""
-        usage = self.crm.usage() if self.crm and self.crm.name in work.calls.by_service() else None
-        return {"used": usage.used, "most": usage.most} if usage else {}
+        return self.crm.usage() if self.crm and self.crm.name in work.calls.by_service() else None
+
+
+def _tell(work: Work, outcome: Outcome | ConnectorError, link: Link | None, usage: ApiUsage | None) -> None:
+    """The line of one outcome. Names of fields that changed are the audit's business."""
+    envelope, done, error = work.envelope, _done(outcome), _error(outcome)
+    status = _status(outcome)
+    tell(
+        _log,
+        logging.INFO if _is_everyday(outcome, status) else logging.WARNING,
+        Event.POLL if envelope.kind == TIMER else Event.SYNC,
+        f"{envelope.kind} {envelope.id}: {_message(outcome)}",
+        function=work.function,
+        outcome=status.value,
+        code=error.code if error else done.result.value if done else "",
+        reason=envelope.reason.code if envelope.reason else "",
+        subject_kind=envelope.kind,
+        subject_id=envelope.id,
+        link=link.id if link else "",
+        direction=_direction(done),
+        attempt=envelope.attempt,
+        age_s=round((work.started - envelope.first_seen).total_seconds(), 1),
+        duration_ms=work.duration_ms,
+        calls=[{"service": service, "calls": calls} for service, calls in work.calls.by_service().items()],
+        service=error.service if error else "",
+        request_id=error.request_id if error else "",
+        crm_used_percent=usage.percent if usage else None,
+        tight=", ".join(work.tight),
+        correlation_id=envelope.correlation_id,
+    )
+
+
+def tell_dropped(function: str, queue: str, error: ConnectorError, reason: str = "") -> None:
+    """A message that names no deal leaves a line, and nothing else. ``reason`` marks one of a poison queue."""
+    what = f"A message of queue {queue} was dropped: {error}"
+    failed = RunStatus.FAILED.value
+    tell(_log, logging.ERROR, Event.SYNC, what, function=function, outcome=failed, code=error.code, reason=reason)
+
+
+def _done(outcome: Outcome | ConnectorError) -> Outcome | None:
+    return outcome if isinstance(outcome, Outcome) else None
+
+
+def _error(outcome: Outcome | ConnectorError) -> ConnectorError | None:
+    return outcome if isinstance(outcome, ConnectorError) else None
+
+
+def _message(outcome: Outcome | ConnectorError) -> str:
+    return outcome.message if isinstance(outcome, Outcome) else str(outcome)
 
 
 def _status(outcome: Outcome | ConnectorError) -> RunStatus:
@@ -107,28 +151,27 @@ def _is_worth_an_audit_row(outcome: Outcome | ConnectorError) -> bool:
     return not isinstance(outcome, LockTaken)
 
 
-def _run(work: Work, status: RunStatus, message: str) -> Run:
+def _run(work: Work, outcome: Outcome | ConnectorError) -> Run:
     return Run(
         id=new_run_id(work.started),
         function=work.function,
         kind=work.envelope.kind,
         subject_id=work.envelope.id,
-        status=status,
-        message=message,
+        status=_status(outcome),
+        message=_message(outcome),
         correlation_id=work.envelope.correlation_id,
         started=work.started,
         duration_ms=work.duration_ms,
     )
 
 
-def _audit_line(work: Work, outcome: Outcome | ConnectorError, link: Link | None, message: str) -> AuditLine:
-    done = outcome if isinstance(outcome, Outcome) else None
-    error = outcome if isinstance(outcome, ConnectorError) else None
+def _audit_line(work: Work, outcome: Outcome | ConnectorError, link: Link | None) -> AuditLine:
+    done, error = _done(outcome), _error(outcome)
     return AuditLine(
         at=work.started,
         link_id=link.id if link else f"{work.envelope.kind}-{work.envelope.id}",
         outcome=done.result.value if done else "retry" if isinstance(error, RetryLater) else "failed",
-        message=message,
+        message=_message(outcome),
         referral_id=link.referral_id if link else None,
         record_id=link.record_id if link else None,
         kind=work.envelope.kind,

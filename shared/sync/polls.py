@@ -84,13 +84,6 @@ def poll_crm(watch: Watch, kind: RecordKind) -> int:
             if page.full and seen == 0:
                 _brake(watch, kind)
             watch.cursors.set(name, page.cursor)
-    if queued:
-        _log.info(
-            "%d of %d changes of the CRM queued; the others are the connector's own, or not to be synced | kind=%s",
-            queued,
-            seen,
-            kind.value,
-        )
     return queued
 
 
@@ -128,8 +121,6 @@ def heal(watch: Watch, why_not_taken_in: Callable[[Referral], str]) -> int:
             _queue_half_done(watch, link)
             queued += 1
     watch.cursors.set(name, newest.isoformat())
-    if queued:
-        _log.info("auto-heal queued %d deals that no event had told of", queued)
     return queued
 
 

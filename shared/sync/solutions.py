@@ -61,8 +61,6 @@ def poll_solutions(watch: Watch, rows: Rows, locks: Locks) -> int:
         queued += _queue(watch, locks, record_id)
     _remember(rows, news, known)
     watch.cursors.set(CURSOR, cursor)
-    if queued:
-        _log.info("%d opportunities queued for %d changes of their solutions", queued, len(news))
     return queued
 
 

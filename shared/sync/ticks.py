@@ -1,4 +1,4 @@
-"""One tick of a timer, told of in the run history when it found something or failed."""
+"""One tick of a timer: a line in the log, and a row in the run history when it found something or failed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.call_count import counting_calls
 from shared.correlation import correlation_id, new_correlation_id
 from shared.domain.errors import ConnectorError, RetryLater
 from shared.state.envelope import Envelope
-from shared.sync.journal import Work
+from shared.sync.journal import TIMER, Work
 from shared.sync.outcome import Outcome, Result
 from shared.sync.work import Desk
 
@@ -21,14 +21,18 @@ def tick(desk: Desk, function: str, subject: str, look: Callable[[], int], *, ca
     """
     started, began_s = desk.clock(), time.perf_counter()
     token = correlation_id.set("")
-    envelope = Envelope("timer", subject, started, new_correlation_id())
+    envelope = Envelope(TIMER, subject, started, new_correlation_id())
     try:
         with counting_calls() as calls:
-            outcome = _waits(desk.budget.tight() if can_wait else ()) or _look(look)
+            tight = desk.budget.tight() if can_wait else ()
+            outcome = _waits(tight) or _look(look)
         desk.budget.add(calls.by_service())
-        if outcome is not None:
-            duration_ms = round((time.perf_counter() - began_s) * 1000)
-            desk.journal.write(Work(function, envelope, started, duration_ms, calls), outcome, None)
+        duration_ms = round((time.perf_counter() - began_s) * 1000)
+        work = Work(function, envelope, started, duration_ms, calls, tight)
+        if outcome is None:
+            desk.journal.tell_idle(work)
+        else:
+            desk.journal.write(work, outcome, None)
     finally:
         correlation_id.reset(token)
 
@@ -43,7 +47,9 @@ def _look(look: Callable[[], int]) -> Outcome | ConnectorError | None:
     try:
         found = look()
     except RetryLater as error:
-        return RetryLater(error.message, code=error.code, remedy=error.remedy or "The next tick tries again.")
+        return RetryLater(
+            error.message, code=error.code, remedy=error.remedy or "The next tick tries again.", service=error.service
+        )
     except ConnectorError as error:
         return error
     return Outcome(Result.SYNCED, f"{found} change{'s' if found > 1 else ''} queued.") if found else None

@@ -18,7 +18,7 @@ from shared.domain.retry import is_given_up, uses_up_a_try, wait_s
 from shared.state.clock import Clock
 from shared.state.envelope import Envelope, parse
 from shared.state.queues import POISON_SUFFIX
-from shared.sync.journal import Journal, Work
+from shared.sync.journal import Journal, Work, tell_dropped
 from shared.sync.outcome import Outcome
 
 _log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def work_off(
     try:
         envelope = parse(body)
     except Rejected as error:
-        _log.error("%s: dropped a message from %s: %s", function, queue, error)
+        tell_dropped(function, queue, error)
         return
     token = correlation_id.set(envelope.correlation_id)
     started, began_s = desk.clock(), time.perf_counter()

@@ -15,6 +15,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "shared.answers": ("shared.domain", "basis"),
     "shared.call_count": ("shared.domain", "basis"),
     "shared.correlation": ("shared.domain", "basis"),
+    "shared.telemetry": ("shared.domain", "basis"),
     "shared.settings": ("shared.domain", "settings"),
     "shared.setting_rules": ("shared.domain", "settings"),
     "shared.setting_types": ("shared.domain", "settings"),
@@ -36,7 +37,7 @@ see everything.
 """
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "basis": ("shared.transport", "shared.answers", "shared.call_count", "shared.correlation"),
+    "basis": ("shared.transport", "shared.answers", "shared.call_count", "shared.correlation", "shared.telemetry"),
     "settings": ("shared.settings", "shared.setting_rules", "shared.setting_types", "shared.mapping_files"),
     "clients": ("shared.partner_center", "shared.crm", "shared.state"),
 }

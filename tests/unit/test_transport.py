@@ -389,9 +389,9 @@ def test_log_line_holds_no_secret(
     cut = refused(transport, get(url))
     lines = [record.getMessage() for record in caplog.records if record.name == "shared.transport"]
     assert len(lines) == 3
-    assert f"correlation {correlation}" in lines[0]
-    assert lines[0].startswith("Contoso CRM deal.get: 400 in ")
-    assert lines[2].startswith("Contoso CRM deal.get: no answer in ")
+    assert f'"correlation_id":"{correlation}"' in lines[0]
+    assert lines[0].startswith("call: Contoso CRM deal.get: 400 in ")
+    assert lines[2].startswith("call: Contoso CRM deal.get: no answer in ")
     said = (
         caplog.text + str(error) + str(cut) + repr(cut.__cause__) + repr(post(url)) + repr(get(url, body=b"Fabrikam"))
     )

@@ -60,8 +60,8 @@ def test_one_line_and_a_warning_only_where_something_is_amiss(
         Journal(Books(), Books()).write(work, outcome, None)
     (line,) = caplog.records
     assert line.levelname == level
-    assert line.getMessage().startswith("referral an-id: ")
-    assert "function=auto_heal" in line.getMessage()
+    assert line.getMessage().startswith("sync: referral an-id: ")
+    assert '"function":"auto_heal"' in line.getMessage()
 
 
 @pytest.mark.parametrize(
