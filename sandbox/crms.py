@@ -63,6 +63,10 @@ class CrmSide(Protocol):
         """The side serves at ``url`` from now on; the app settings that lead there."""
         ...
 
+    def expire_tokens(self) -> None:
+        """Every access token that the CRM itself gave out is refused from now on."""
+        ...
+
     def opportunities(self) -> list[Opportunity]: ...
     def take_off_hold(self, opportunity_id: str) -> None: ...
     def lose(self, opportunity_id: str) -> None: ...
@@ -103,6 +107,9 @@ class DataverseSide:
 
     def page(self) -> str:
         return "/_control/rows/opportunity"
+
+    def expire_tokens(self) -> None:
+        """None: Dataverse takes those of Entra."""
 
     def opportunities(self) -> list[Opportunity]:
         rows = self.simulator.rows
@@ -218,6 +225,9 @@ class SalesforceSide:
 
     def page(self) -> str:
         return "/_control/rows/Opportunity"
+
+    def expire_tokens(self) -> None:
+        self.simulator.expire_sessions()
 
     def opportunities(self) -> list[Opportunity]:
         rows = self.simulator.hands.rows

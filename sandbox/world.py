@@ -74,6 +74,16 @@ class World:
         return self.crm_url
 
     @property
+    def port(self) -> int:
+        """The app's; known once the world has started."""
+        return self._port
+
+    def expire_tokens(self) -> None:
+        """Every access token given out so far is refused from now on, by all services."""
+        self.entra.expire_all_tokens()
+        self.crm.expire_tokens()
+
+    @property
     def app_url(self) -> str:
         return f"http://localhost:{self._port}"
 

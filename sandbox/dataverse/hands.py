@@ -32,7 +32,7 @@ from sandbox.dataverse.queries import Query
 from sandbox.dataverse.rows import Row, Rows
 from sandbox.dataverse.schema import Table
 from sandbox.dataverse.seed import SELLER_ID
-from sandbox.dataverse.values import json_text
+from sandbox.dataverse.values import Value, json_text
 from sandbox.dataverse.writes import Writer
 
 _DEFAULT_STATUS = -1
@@ -90,6 +90,12 @@ class Hands:
         with self._lock:
             return present(self._rows, self._row(table, row_id), Query(), Preferences({}))
 
+    def find(self, table: str, **values: Value) -> list[str]:
+        """The ids of the rows that hold these values, in the order of their making; a reference by its row's id."""
+        with self._lock:
+            self._table(table)
+            return [row.id for row in self._rows.of(table) if all(_held(row, c) == v for c, v in values.items())]
+
     def _writer(self, user_id: str) -> Writer:
         return Writer(self._rows, user_id, "")
 
@@ -105,6 +111,11 @@ class Hands:
         if row is None:
             raise errors.row_missing(table, row_id)
         return row
+
+
+def _held(row: Row, column: str) -> Value:
+    reference = row.reference(column)
+    return reference.id if reference else row.values.get(column)
 
 
 def add_routes(app: web.Application, hands: Hands, expire_delta_tokens: Callable[[], None]) -> None:

@@ -19,6 +19,7 @@ from typing import NoReturn
 
 from sandbox.local_host.configuration import StartRefused
 from sandbox.local_host.host import DRAIN_TIMEOUT_S, Host
+from sandbox.local_host.queues import HIDDEN_S
 from sandbox.local_host.storage import HOST_STORAGE
 
 REFUSED, NOT_DRAINED = 1, 3
@@ -50,6 +51,7 @@ async def _serve(app_dir: Path, options: argparse.Namespace) -> None:
         keys_file=options.keys_file,
         host_id=options.host_id,
         drain_timeout_s=options.drain_timeout_s,
+        message_hidden_s=options.message_hidden_s,
     )
     if not await host.run(_announce):
         _leave(NOT_DRAINED, "the local host stopped with work still under way")
@@ -67,6 +69,12 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--host-id", default="", help="hosts with one id and one storage share their timers")
     parser.add_argument(
         "--drain-timeout-s", type=float, default=DRAIN_TIMEOUT_S, help="how long a stop waits for what is under way"
+    )
+    parser.add_argument(
+        "--message-hidden-s",
+        type=int,
+        default=HIDDEN_S,
+        help="how soon a message comes back when its host was killed; Azure's hosts take ten minutes",
     )
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     return parser

@@ -19,7 +19,7 @@ from sandbox.local_host.engine import FunctionDefinition, WorkerEngine
 from sandbox.local_host.execution import Execution
 from sandbox.local_host.http import HttpFrontEnd
 from sandbox.local_host.keys import load_keys
-from sandbox.local_host.queues import QueueListener
+from sandbox.local_host.queues import HIDDEN_S, QueueListener
 from sandbox.local_host.storage import HOST_STORAGE, Storage
 from sandbox.local_host.timers import TimerListener
 
@@ -44,12 +44,14 @@ class Host:
         keys_file: Path | None = None,
         host_id: str = "",
         drain_timeout_s: float = DRAIN_TIMEOUT_S,
+        message_hidden_s: int = HIDDEN_S,
     ):
         self.port = port
         self._app_dir = app_dir
         self._settings = settings
         self._keys_file = keys_file
         self._drain_timeout_s = drain_timeout_s
+        self._message_hidden_s = message_hidden_s
         same_app = hashlib.sha256(f"{platform.node()}{app_dir}".encode()).hexdigest()[:32]
         self._host_id = host_id or settings.get("AzureFunctionsWebHost__hostid") or same_app
         self._stopping = asyncio.Event()
@@ -109,6 +111,7 @@ class Host:
                         execution=execution,
                         options=options,
                         stopping=self._stopping,
+                        hidden_s=self._message_hidden_s,
                     ).listen
                 case "timerTrigger":
                     if function.has_retry_policy:

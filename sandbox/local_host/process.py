@@ -26,6 +26,7 @@ class HostProcess:
 
     ``settings`` are the app settings and win over the environment of this process; the app's own local.settings.json is
     not read. Without ``keys_file`` and ``log_file`` both are kept in a folder of the process and go with it.
+    ``message_hidden_s`` is how soon a killed host's messages come back, as in Azure unless given.
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class HostProcess:
         *,
         host_id: str = "",
         drain_timeout_s: float = 30.0,
+        message_hidden_s: int | None = None,
     ):
         self._app_dir = app_dir
         self._settings = dict(settings)
         self._wanted_port = port
         self._host_id = host_id
         self._drain_timeout_s = drain_timeout_s
+        self._message_hidden_s = message_hidden_s
         self._folder = tempfile.TemporaryDirectory(prefix="local-host-", ignore_cleanup_errors=True)
         self._keys_file = keys_file or Path(self._folder.name) / "keys.json"
         self._log_file = log_file or Path(self._folder.name) / "host.log"
@@ -125,6 +128,8 @@ class HostProcess:
         command += ["--port", str(self._wanted_port), "--settings", str(settings_file)]
         command += ["--keys-file", str(self._keys_file.resolve()), "--host-id", self._host_id]
         command += ["--drain-timeout-s", str(self._drain_timeout_s)]
+        if self._message_hidden_s is not None:
+            command += ["--message-hidden-s", str(self._message_hidden_s)]
         environment = {name: value for name, value in os.environ.items() if name not in self._settings}
         self._log = self._log_file.open("wb")
         self._process = subprocess.Popen(

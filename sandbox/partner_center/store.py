@@ -85,16 +85,21 @@ class ReferralStore:
         """What the list shows: our own referrals, and every side of an engagement that is asked for by its id."""
         clauses = list(clauses)
         whole_engagement = any(clause.field == "engagementId" for clause in clauses)
-        return [
-            referral
-            for referral in self.all()
-            if (whole_engagement or self._is_ours(referral)) and all(clause.holds(referral) for clause in clauses)
-        ]
+        with self.lock:
+            return [
+                copy.deepcopy(referral)
+                for referral in self._referrals.values()
+                if (whole_engagement or self._is_ours(referral)) and all(clause.holds(referral) for clause in clauses)
+            ]
+
+    def of_engagement(self, engagement_id: str) -> list[Document]:
+        """Every side of an engagement, oldest first."""
+        return self.find([odata.Clause("engagementId", "eq", engagement_id)])
 
     def side(self, engagement_id: str, *, microsoft: bool) -> Document | None:
         """Our side, or Microsoft's, of an engagement."""
-        clause = odata.Clause("engagementId", "eq", engagement_id)
-        return next((found for found in self.all() if clause.holds(found) and self._is_ours(found) != microsoft), None)
+        sides = self.of_engagement(engagement_id)
+        return next((found for found in sides if self._is_ours(found) != microsoft), None)
 
     def create(self, body: Any) -> Document:
         """What POST does: our own referral, or with an ``engagementId`` Microsoft's side of it."""

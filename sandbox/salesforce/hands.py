@@ -113,6 +113,12 @@ class Hands:
         with self._lock:
             return dict(self._row(sobject, row_id).values)
 
+    def find(self, sobject: str, **values: Any) -> list[str]:
+        """The ids of the rows that hold these values, in the order of their making."""
+        with self._lock:
+            rows = self._rows.of(self._object(sobject).name)
+            return [row.id for row in rows if all(row.values.get(name) == v for name, v in values.items())]
+
     def user_id(self, username: str) -> str:
         with self._lock:
             found = [row.id for row in self._rows.of("User") if row.text("Username") == username]
