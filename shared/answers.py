@@ -96,7 +96,7 @@ def odata_error(response: Response) -> ServiceError:
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
         return ServiceError()
-    return ServiceError(text(error, "code"), trimmed(text(error, "message")), text(error, "target"))
+    return ServiceError(line(error, "code"), line(error, "message"), line(error, "target"))
 
 
 def parsed_or_none(body: bytes) -> Any:
@@ -112,6 +112,11 @@ def text(values: Mapping[str, Any], key: str) -> str:
     return str(value) if isinstance(value, str | int) else ""
 
 
+def line(values: Mapping[str, Any], key: str) -> str:
+    """What is told on of a service's own words: see :func:`trimmed`."""
+    return trimmed(text(values, key))
+
+
 def masked(message: str) -> str:
     """The same text without anybody's e-mail address."""
     return _E_MAIL.sub("(e-mail address)", message)
@@ -119,8 +124,8 @@ def masked(message: str) -> str:
 
 def trimmed(message: str) -> str:
     """One line of at most ``MESSAGE_LIMIT`` characters, with e-mail addresses masked: services like to quote input."""
-    line = masked(" ".join(message.split()))
-    return line if len(line) <= MESSAGE_LIMIT else f"{line[: MESSAGE_LIMIT - 1]}…"
+    one_line = masked(" ".join(message.split()))
+    return one_line if len(one_line) <= MESSAGE_LIMIT else f"{one_line[: MESSAGE_LIMIT - 1]}…"
 
 
 def error_of(
@@ -162,7 +167,8 @@ def error_of(
         code = {429: "throttled", 503: "unavailable"}.get(status, "service_error")
         if status >= 500 and status != 503 and response.writes:
             what = f"{what}. Whether the write took effect is unknown"
-        return RetryLater(what, code=code, after_s=retry_after_s(response, now), **common)
+        remedy = "It is tried again by itself."
+        return RetryLater(what, code=code, remedy=remedy, after_s=retry_after_s(response, now), **common)
     if status >= 400:
         return Rejected(what, code=said.code or "rejected", field=said.target, **common)
     return ConfigurationError(

@@ -5,7 +5,7 @@ https://learn.microsoft.com/partner-center/developer/error-codes and .../api-thr
 
 from __future__ import annotations
 
-from shared.answers import Response, ServiceError, odata_error, parsed_or_none, text, trimmed
+from shared.answers import Response, ServiceError, line, odata_error, parsed_or_none
 
 SERVICE = "Partner Center"
 CORRELATION_HEADER = "MS-CorrelationId"
@@ -26,6 +26,5 @@ def partner_center_error(response: Response) -> ServiceError:
     named = {str(name).lower(): value for name, value in body.items()}
     if isinstance(named.get("error"), dict):
         error = {str(name).lower(): value for name, value in named["error"].items()}
-        return ServiceError(text(error, "code"), trimmed(text(error, "message")), text(error, "target"))
-    message = text(named, "description") or text(named, "message")
-    return ServiceError(text(named, "code"), trimmed(message))
+        return ServiceError(line(error, "code"), line(error, "message"), line(error, "target"))
+    return ServiceError(line(named, "code"), line(named, "description") or line(named, "message"))

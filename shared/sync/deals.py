@@ -12,7 +12,7 @@ from shared.domain.errors import NotFound
 from shared.domain.link import Link, link_id_for_record, link_id_for_referral
 from shared.domain.microsofts_side import view_microsofts
 from shared.domain.record import Record, RecordKind
-from shared.domain.referral import MICROSOFT, Referral, parse_referral, read_path
+from shared.domain.referral import MICROSOFT, Referral, read_path
 from shared.sync.leads import keep_in_step
 from shared.sync.outcome import Outcome, Result
 from shared.sync.share import rehearse, share, why_not_shared
@@ -36,9 +36,9 @@ def bring_referral(sides: Sides, referral_id: str, microsofts: Referral | None =
     if link is not None:
         with sides.links.lock(link.id) as locked:
             # The link is also known by the id of Microsoft's side, which is not ours to sync.
-            own = parse_referral(sides.referrals.get(link.referral_id or referral_id))
+            own = sides.referral(link.referral_id or referral_id)
             return _referral_of(sides, locked, own, microsofts)
-    referral = parse_referral(sides.referrals.get(referral_id))
+    referral = sides.referral(referral_id)
     if referral.is_microsofts:
         return Outcome(Result.IGNORED, "Microsoft's side of a deal; the partner's own side is what is synced.")
     link = _link_by_reference(sides, referral)
@@ -208,7 +208,7 @@ def _not_older(sides: Sides, locked: LockedLink, referral: Referral) -> Referral
     link = locked.link
     base = load_base(link.base, sides.mapping(link.kind)) if link.base else None
     if base is not None and referral.updated_at < base.referral_updated_at:
-        return parse_referral(sides.referrals.get(referral.id))
+        return sides.referral(referral.id)
     return referral
 
 

@@ -20,7 +20,7 @@ from shared.domain.leads import carry_over, missing_to_qualify, what_is_blank
 from shared.domain.link import Intent, LinkStatus
 from shared.domain.microsofts_side import MicrosoftsSide
 from shared.domain.record import CrmStage, NewRecord, Record, RecordChange, RecordKind
-from shared.domain.referral import Referral, parse_referral
+from shared.domain.referral import Referral
 from shared.domain.stages import Stages, is_to_be_qualified
 from shared.sync.accounts import choose_account, hold_customer
 from shared.sync.outcome import Outcome, Result
@@ -214,7 +214,7 @@ def _wait_for_opportunity(sides: Sides, locked: LockedLink, lead: Record) -> Out
 def _read_referral(sides: Sides, locked: LockedLink) -> Referral:
     if locked.link.referral_id is None:
         raise RetryLater("The referral of this lead is not known yet", code="unfinished")
-    return parse_referral(sides.referrals.get(locked.link.referral_id))
+    return sides.referral(locked.link.referral_id)
 
 
 def _read_lead(sides: Sides, locked: LockedLink) -> Record:

@@ -100,7 +100,7 @@ def reconcile(
             return Outcome(Result.UNCHANGED, "Nothing changed since the last sync.", locked.link)
         planned = plan(pair.referral_view, pair.record_view, pair.base, pair.mapping, sides.rules(locked.link.kind))
         if pair.referral is None and (planned.needs_referral or should_invite(locked.link, pair.record_view)):
-            referral = parse_referral(sides.referrals.get(_referral_id(locked)))
+            referral = sides.referral(_referral_id(locked))
             continue
         if sides.dry_run:
             return _rehearsed(locked, planned)
@@ -111,7 +111,7 @@ def reconcile(
         except VersionConflict:
             if locked.link.kind is RecordKind.LEAD:
                 raise
-            referral = parse_referral(sides.referrals.get(_referral_id(locked)))
+            referral = sides.referral(_referral_id(locked))
             record = sides.crm.get(locked.link.kind, _record_id(locked))
     raise RetryLater(f"The deal changed {MAX_ATTEMPTS} times while it was being synced; it is tried again", code="busy")
 
@@ -127,7 +127,7 @@ def _read(
     base = load_base(link.base, mapping) if link.base else None
     # A failure is over when both sides were read and agree; only then is the record told so.
     if referral is None and (base is None or base.etag is None or (record is not None and link.failure is not None)):
-        referral = parse_referral(sides.referrals.get(_referral_id(locked)))
+        referral = sides.referral(_referral_id(locked))
     can_presume = base is not None and base.record_version is not None and sides.crm.capabilities.optimistic_lock
     if record is None and not can_presume:
         record = sides.crm.get(link.kind, _record_id(locked))

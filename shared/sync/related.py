@@ -113,7 +113,7 @@ def _readable(documents: Iterable[Mapping[str, Any]]) -> Iterator[Referral]:
 def _read(sides: Sides, referral_id: str) -> Referral | None:
     """``None`` where Partner Center does not show us this side."""
     try:
-        return parse_referral(sides.referrals.get(referral_id))
+        return sides.referral(referral_id)
     except NotFound:
         return None
     except ConfigurationError as error:

@@ -9,11 +9,13 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from shared.crm.port import CrmPort
+from shared.domain.errors import RetryLater
 from shared.domain.link import Link
 from shared.domain.mapping import CrmMapping, RecordMapping
 from shared.domain.patch import PatchOperation
 from shared.domain.plan import Rules
 from shared.domain.record import RecordKind
+from shared.domain.referral import Referral, parse_referral
 
 Clock = Callable[[], datetime]
 
@@ -101,3 +103,15 @@ class Sides:
 
     def mapping(self, kind: RecordKind) -> RecordMapping:
         return self.crm_mapping.records[kind]
+
+    def referral(self, referral_id: str) -> Referral:
+        """As Partner Center holds it now; ``RetryLater`` if it answers with another one than was asked for."""
+        referral = parse_referral(self.referrals.get(referral_id))
+        if referral.id.lower() != referral_id.lower():
+            raise RetryLater(
+                f"Partner Center was asked for referral {referral_id} and answered with another",
+                code="unreadable_answer",
+                remedy="It is tried again by itself.",
+                service="Partner Center",
+            )
+        return referral

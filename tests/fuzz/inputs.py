@@ -79,6 +79,24 @@ def paths(document: Any, here: Path = ()) -> Iterator[Path]:
         yield from paths(value, (*here, key))
 
 
+INSTEAD = (None, True, 5, -1.5, "", "x", [], {}, [5], ["x"], [[]], {"a": 1})
+
+
+def each_with_one_thing_wrong(document: Any) -> Iterator[Any]:
+    """The document once for every place in it and every kind of wrong value, and once without that place."""
+    for *steps, last in paths(document):
+        for instead in (*INSTEAD, ...):
+            broken = copy.deepcopy(document)
+            holder = broken
+            for step in steps:
+                holder = holder[step]
+            if instead is ...:
+                del holder[last]
+            else:
+                holder[last] = copy.deepcopy(instead)
+            yield broken
+
+
 @st.composite
 def with_something_wrong(draw: st.DrawFn, document: Any, replacements: st.SearchStrategy[Any] = JSON) -> Any:
     """``document`` with one to three places dropped or replaced."""

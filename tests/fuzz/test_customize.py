@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from shared.domain.overlay import build_mapping
 from shared.domain.toml_lines import key_lines
 from shared.mapping_files import load_mapping
 from shared.settings import Settings
-from tests.fuzz.inputs import BOUNDED, FEW, JSON, TEXTS, with_something_wrong
+from tests.fuzz.inputs import BOUNDED, FEW, JSON, TEXTS, each_with_one_thing_wrong, with_something_wrong
 
 MAPPINGS = Path(__file__).parents[2] / "shared" / "mappings"
 
@@ -68,6 +69,13 @@ OVERLAYS = st.recursive(
 @example({"records": {"opportunity": {"fields": [{"name": {"a": 1}, "crm": 5}]}}}, "new_value")
 def test_any_overlay_is_a_mapping_or_a_mistake_with_its_place(overlay: dict[str, Any], name: str) -> None:
     built(shipped("dynamics365"), overlay, {"deal_value": name})
+
+
+@pytest.mark.parametrize("crm", ["dynamics365", "salesforce"])
+def test_every_place_of_a_mapping_file_may_be_wrong(crm: str) -> None:
+    for number, document in enumerate(each_with_one_thing_wrong(shipped(crm))):
+        if number % 7 == 0:  # some of each; all of them take half a minute
+            built(document, {})
 
 
 @FEW

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.domain.errors import ConnectorError
 from shared.domain.record import CrmStage, StageChange
-from tests.fuzz.inputs import BOUNDED, JSON, with_something_wrong
+from tests.fuzz.inputs import BOUNDED, JSON, each_with_one_thing_wrong, with_something_wrong
 from tests.property.memory_partner_center import MemoryPartnerCenter
 from tests.property.world import World, incoming_referral
 
@@ -82,6 +82,22 @@ def test_a_new_referral_with_something_wrong_fails_in_words_or_is_taken_in(wrong
     other = world.incoming()
     world.referral_changed(other)
     assert world.partner_center.peek(other)["externalReferenceId"] in world.crm.ids()
+
+
+def test_every_place_of_a_referral_may_be_wrong() -> None:
+    world = World()
+    referral_id = world.partner_center.add(NEW)
+    world.referral_changed(referral_id)
+    whole = world.partner_center.peek(referral_id)
+    for document in each_with_one_thing_wrong(whole):
+        break_one(world, referral_id, document)
+        sync(world, referral_id)
+        fresh = World()
+        new_id = fresh.partner_center.add(NEW)
+        break_one(fresh, new_id, document)
+        sync(fresh, new_id)
+        assert len(fresh.crm.ids()) <= 1
+    assert len(world.crm.ids()) == 1
 
 
 @BOUNDED

@@ -11,7 +11,7 @@ from shared.domain.errors import Rejected
 from shared.partner_center.certificates import CertificateSource, WebhookVerifier
 from shared.partner_center.event import REFERRAL_EVENTS, parse_event
 from shared.partner_center.inbox import receive
-from tests.fuzz.inputs import BOUNDED, JSON, TEXTS, with_something_wrong
+from tests.fuzz.inputs import BOUNDED, JSON, TEXTS, each_with_one_thing_wrong, with_something_wrong
 
 EVENT = {
     "EventName": "referral-updated",
@@ -88,6 +88,12 @@ def test_an_event_with_something_wrong_is_an_event_or_refused(document: Any) -> 
         assert "\n" not in str(error)
     else:
         assert event is None or (event.name in REFERRAL_EVENTS and len(event.referral_id) == 36)
+
+
+def test_every_place_of_an_event_may_be_wrong() -> None:
+    for document in each_with_one_thing_wrong(EVENT):
+        receipt = receive({}, json.dumps(document).encode(), believed)
+        assert receipt.status in (202, 400)
 
 
 @BOUNDED

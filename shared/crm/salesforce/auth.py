@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from shared.answers import parsed_or_none, text, trimmed
+from shared.answers import line, parsed_or_none, text
 from shared.domain.errors import ConfigurationError, RetryLater
 from shared.transport import Timeout, check_address
 
@@ -157,7 +157,7 @@ class SalesforceSession:
 
 
 def _refused(status: int, body: Mapping[str, Any]) -> RetryLater:
-    error, why = text(body, "error"), trimmed(text(body, "error_description"))
+    error, why = line(body, "error"), line(body, "error_description")
     if status >= 500 or not error:
         return _unreachable(f"status {status}")
     return RetryLater(

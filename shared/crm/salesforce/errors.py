@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.answers import Response, ServiceError, error_of, parsed_or_none, retry_after_s, text, trimmed
+from shared.answers import Response, ServiceError, error_of, line, parsed_or_none, retry_after_s, text, trimmed
 from shared.domain.errors import (
     ConfigurationError,
     ConnectorError,
@@ -208,7 +208,7 @@ def _said(entry: Any) -> Said:
         return Said()
     fields = entry.get("fields")
     return Said(
-        code=text(entry, "errorCode") or text(entry, "statusCode"),
+        code=line(entry, "errorCode") or line(entry, "statusCode"),
         message=text(entry, "message"),
         fields=tuple(str(one) for one in fields) if isinstance(fields, list) else (),
         duplicates=tuple(_duplicates(entry.get("duplicateResult"))),
@@ -220,10 +220,16 @@ def _duplicates(result: Any) -> list[str]:
     if not isinstance(result, Mapping):
         return []
     found = [text(result, "duplicateRule")]
-    for match in result.get("matchResults") or ():
-        records = match.get("matchRecords") or () if isinstance(match, Mapping) else ()
-        found += [text(one.get("record") or {}, "Id") for one in records if isinstance(one, Mapping)]
+    for match in _objects(result, "matchResults"):
+        records = (one.get("record") for one in _objects(match, "matchRecords"))
+        found += [text(record, "Id") for record in records if isinstance(record, Mapping)]
     return [one for one in found if one]
+
+
+def _objects(holder: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The list of objects under ``name``; what is none is left out."""
+    listed = holder.get(name)
+    return [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
 
 
 def rule_of(status: int, said: Said) -> Rule | None:
