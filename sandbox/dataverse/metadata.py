@@ -27,16 +27,13 @@ _CASTS = {
 _BASE_PROPERTIES = frozenset(
     {
         "MetadataId", "LogicalName", "SchemaName", "AttributeType", "AttributeTypeName", "DisplayName",
-        "IsCustomAttribute", "IsPrimaryId", "IsPrimaryName", "IsValidForCreate", "IsValidForUpdate", "IsValidForRead",
-        "RequiredLevel", "EntityLogicalName",
+        "IsCustomAttribute", "IsManaged", "IsPrimaryId", "IsPrimaryName", "IsValidForCreate", "IsValidForUpdate",
+        "IsValidForRead", "RequiredLevel", "EntityLogicalName",
     }
 )  # fmt: skip
 
 
 def read_metadata(schema: Schema, request: Request, segments: list[str]) -> Answer:
-    """Only what is listed above can be read; the simulator refuses to change metadata."""
-    if request.method != "GET":
-        raise errors.DataverseError(501, "0x80040800", "This environment's metadata cannot be changed by the Web API.")
     name, predicate = _predicate(segments[0])
     if name != "EntityDefinitions":
         raise errors.unknown_segment(name)
@@ -53,6 +50,8 @@ def read_metadata(schema: Schema, request: Request, segments: list[str]) -> Answ
     if part == "Attributes":
         cast = segments[2].removeprefix(_NAMESPACE) if len(segments) > 2 else None
         return _chosen(request, "Attributes", _attributes(table, parameters, cast), part_predicate, schema)
+    if part == "ManyToOneRelationships":
+        return _chosen(request, part, relationships_json(table), part_predicate, schema)
     raise errors.unknown_segment(segments[1])
 
 
@@ -77,6 +76,9 @@ def table_json(table: Table) -> dict[str, Any]:
             "ManagedPropertyLogicalName": "canchangetrackingbeenabled",
         },
         "IsOptimisticConcurrencyEnabled": True,
+        "IsManaged": table.is_managed,
+        "HasNotes": False,
+        "HasActivities": False,
         "IsCustomEntity": "_" in table.name,
         "OwnershipType": "UserOwned" if "ownerid" in table.columns else "OrganizationOwned",
         "DisplayName": label_json(table.label),
@@ -85,17 +87,37 @@ def table_json(table: Table) -> dict[str, Any]:
 
 
 def keys_json(table: Table) -> list[dict[str, Any]]:
+    found = {name: (members, "Active") for name, members in table.keys.items()}
+    found |= {name: (index.columns, index.status) for name, index in table.unbuilt_keys.items()}
     return [
         {
             "MetadataId": stable_id("key", table.name, name),
             "SchemaName": name,
-            "LogicalName": name,
+            "LogicalName": name.lower(),
             "EntityLogicalName": table.name,
             "KeyAttributes": list(members),
-            "EntityKeyIndexStatus": "Active",
+            "EntityKeyIndexStatus": status,
             "DisplayName": label_json(name),
         }
-        for name, members in table.keys.items()
+        for name, (members, status) in found.items()
+    ]
+
+
+def relationships_json(table: Table) -> list[dict[str, Any]]:
+    """A lookup that leads to several tables is as many relationships."""
+    return [
+        {
+            "MetadataId": stable_id("relationship", table.name, column.name, target),
+            "SchemaName": column.collection.get(target, f"{table.name}_{column.name}_{target}"),
+            "ReferencingEntity": table.name,
+            "ReferencingAttribute": column.name,
+            "ReferencingEntityNavigationPropertyName": navigation,
+            "ReferencedEntity": target,
+            "ReferencedEntityNavigationPropertyName": column.collection.get(target, f"{table.name}_{column.name}"),
+            "IsManaged": column.is_managed,
+        }
+        for column in table.columns.values()
+        for target, navigation in column.navigation.items()
     ]
 
 
@@ -106,11 +128,12 @@ def column_json(table: Table, column: Column) -> dict[str, Any]:
         "MetadataId": stable_id("column", table.name, column.name),
         "EntityLogicalName": table.name,
         "LogicalName": column.name,
-        "SchemaName": next(iter(column.navigation.values()), column.name) if column.is_lookup else column.name,
+        "SchemaName": column.schema_name or next(iter(column.navigation.values()), column.name),
         "AttributeType": "DateTime" if column.type == "DateOnly" else column.type,
         "AttributeTypeName": {"Value": f"{cast}Type"},
         "DisplayName": label_json(column.label),
         "IsCustomAttribute": "_" in column.name and not column.name.endswith("_base"),
+        "IsManaged": column.is_managed,
         "IsPrimaryId": column.name == table.primary_id,
         "IsPrimaryName": column.name == table.primary_name,
         "IsValidForCreate": column.create,
@@ -124,10 +147,8 @@ def column_json(table: Table, column: Column) -> dict[str, Any]:
 def _details(column: Column) -> dict[str, Any]:
     """What only columns of this type have."""
     if column.type in {"String", "Memo"}:
-        return {
-            "MaxLength": column.max_length,
-            "Format": column.format or ("Text" if column.type == "String" else None),
-        }
+        form = column.format or ("Text" if column.type == "String" else "TextArea")
+        return {"MaxLength": column.max_length, "Format": form, "FormatName": {"Value": form}}
     if column.type in {"Money", "Decimal", "Double", "Integer"}:
         bounds = {"MinValue": column.min_value, "MaxValue": column.max_value}
         source = {"PrecisionSource": 2} if column.type == "Money" else {}
@@ -191,6 +212,11 @@ def _named(predicate: str) -> tuple[str, str]:
     """Property and value of ``LogicalName='x'`` or of a bare id."""
     match = re.fullmatch(r"(?:(\w+)=)?'?([^']*)'?", predicate)
     return (match.group(1) or "MetadataId", match.group(2)) if match else ("MetadataId", predicate)
+
+
+def find_table(schema: Schema, segment: str) -> Table:
+    """The table of ``EntityDefinitions(LogicalName='x')`` or ``EntityDefinitions(<id>)``."""
+    return _table(schema, _predicate(segment)[1] or "")
 
 
 def _table(schema: Schema, predicate: str) -> Table:

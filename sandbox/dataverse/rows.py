@@ -73,6 +73,11 @@ class Rows:
     def deletions(self, table: str) -> list[Deletion]:
         return list(self._state.deletions[table])
 
+    def add_table(self, table: str) -> None:
+        """For a table that was just defined."""
+        self._state.rows.setdefault(table, {})
+        self._state.deletions.setdefault(table, [])
+
     def put(self, table: str, row_id: str, values: Mapping[str, Value]) -> Row:
         """The row with exactly ``values``, under a new version."""
         version = self.next_version()

@@ -30,6 +30,8 @@ class Column:
     """One column; ``type`` is Dataverse's AttributeType, except DateOnly, which is a DateTime that shows no time.
 
     ``create`` / ``update`` false: a value sent for it is ignored without an error, as Dataverse does.
+    ``is_managed``: it came with Dynamics 365 or with a vendor's solution. ``schema_name`` is its name in capitals and
+    small letters, where that is another.
     ``navigation`` and ``collection`` (lookups only) are by target table.
     """
 
@@ -49,6 +51,8 @@ class Column:
     navigation: Mapping[str, str] = field(default_factory=dict)
     collection: Mapping[str, str] = field(default_factory=dict)
     cascade_delete: bool = False
+    is_managed: bool = True
+    schema_name: str = ""
 
     @property
     def is_lookup(self) -> bool:
@@ -64,7 +68,18 @@ class Column:
 
 
 @dataclass(frozen=True)
+class KeyIndex:
+    """The index of an alternate key that is not built, or whose building failed; ``looks`` are left until it ends."""
+
+    columns: tuple[str, ...]
+    status: str
+    looks: int = 0
+
+
+@dataclass(frozen=True)
 class Table:
+    """``keys`` are the alternate keys whose index is built, ``unbuilt_keys`` the others: nothing is unique by them."""
+
     name: str
     entity_set: str
     schema_name: str
@@ -78,6 +93,8 @@ class Table:
     creatable: bool
     defaults_currency: bool
     has_full_name: bool
+    is_managed: bool = True
+    unbuilt_keys: Mapping[str, KeyIndex] = field(default_factory=dict)
 
     @property
     def type_name(self) -> str:
@@ -142,6 +159,22 @@ class Schema:
         columns[column] = replace(columns[column], **changes)
         self.tables[table] = replace(self.tables[table], columns=columns)
 
+    def put_column(self, table: str, column: Column) -> None:
+        """Adds it, with what follows from it: money has its value in the base currency, and a currency."""
+        columns = {**self.tables[table].columns, column.name: column}
+        self.tables[table] = replace(self.tables[table], columns={**_money_columns(columns), **columns})
+
+    def put_keys(self, table: str, built: Mapping[str, tuple[str, ...]], unbuilt: Mapping[str, KeyIndex]) -> None:
+        self.tables[table] = replace(self.tables[table], keys=dict(built), unbuilt_keys=dict(unbuilt))
+
+    def without_customizations(self, prefix: str) -> None:
+        """Takes out every table, column and key whose name starts with ``prefix``, as if never installed."""
+        self.tables = {name: table for name, table in self.tables.items() if not name.startswith(prefix)}
+        for name, table in self.tables.items():
+            columns = {key: column for key, column in table.columns.items() if not key.startswith(prefix)}
+            keys = {key: members for key, members in table.keys.items() if not key.startswith(prefix)}
+            self.tables[name] = replace(table, columns=columns, keys=keys)
+
     def change_tracking(self, table: str, *, enabled: bool) -> None:
         self.tables[table] = replace(self.tables[table], change_tracking=enabled)
 
@@ -151,10 +184,33 @@ def stable_id(*parts: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, "dataverse:" + "/".join(parts)))
 
 
+def _document() -> dict[str, Any]:
+    text = Path(__file__).with_name("schema.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text, parse_float=Decimal)
+
+
 def load_schema() -> Schema:
-    document = tomllib.loads(Path(__file__).with_name("schema.toml").read_text(encoding="utf-8"), parse_float=Decimal)
+    document = _document()
     groups = document["groups"]
     return Schema({name: _table(name, raw, groups) for name, raw in document["tables"].items()})
+
+
+def new_table(
+    *, schema_name: str, label: str, label_plural: str, primary: Column, is_owned: bool, change_tracking: bool
+) -> Table:
+    """A custom table with the columns that every table has, and its primary one."""
+    groups = _document()["groups"]
+    raw = {
+        "set": f"{schema_name.lower()}s",
+        "schema_name": schema_name,
+        "label": label,
+        "label_plural": label_plural,
+        "primary_name": primary.name,
+        "groups": ["system", *(["owned"] if is_owned else []), "active"],
+        "change_tracking": change_tracking,
+    }
+    table = _table(schema_name.lower(), raw, groups)
+    return replace(table, columns={**table.columns, primary.name: primary}, is_managed=False)
 
 
 def _table(name: str, raw: dict[str, Any], groups: dict[str, Any]) -> Table:

@@ -25,6 +25,7 @@ _SELLERS = (("Alex", "Kim"), ("Dana", "Reyes"), ("Sam", "Okafor"))
 APPLICATION_USER_ID = stable_id("systemuser", "application")
 SELLER_ID = stable_id("systemuser", "alex.kim@contoso.com")
 ORGANIZATION_ID = stable_id("organization")
+BUSINESS_UNIT_ID = stable_id("businessunit")
 
 
 def currency_id(code: str) -> str:
@@ -41,12 +42,15 @@ def seed(rows: Rows, *, application_id: str, delta_token_days: int) -> None:
     """Into empty ``rows``. ``application_id``: client id of the Entra app behind the application user."""
     writer = Writer(rows, APPLICATION_USER_ID, "")
     tables = rows.schema.tables
+    root = writer.insert(tables["businessunit"], {"name": "Contoso"}, row_id=BUSINESS_UNIT_ID)
+    unit: dict[str, Value] = {"businessunitid": Reference("businessunit", root.id)}
     application: dict[str, Value] = {
         "lastname": "Co-sell connector",
         "domainname": "co-sell-connector@contoso.com",
         "applicationid": application_id,
         "azureactivedirectoryobjectid": stable_id("entra", "application"),
         "accessmode": 4,
+        **unit,
     }
     writer.insert(tables["systemuser"], application, row_id=APPLICATION_USER_ID)
     for first, last in _SELLERS:
@@ -57,6 +61,7 @@ def seed(rows: Rows, *, application_id: str, delta_token_days: int) -> None:
             "domainname": address,
             "internalemailaddress": address,
             "azureactivedirectoryobjectid": stable_id("entra", address),
+            **unit,
         }
         writer.insert(tables["systemuser"], person, row_id=stable_id("systemuser", address))
     for role, category in _ROLES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -9,13 +10,17 @@ from sandbox.dataverse import bulk, errors, row_requests, sales
 from sandbox.dataverse.addresses import RowAddress, existing, parse_row_address
 from sandbox.dataverse.delta import ChangeTracking
 from sandbox.dataverse.messages import Answer, Request, refusal
-from sandbox.dataverse.metadata import read_metadata
-from sandbox.dataverse.queries import split_outside
+from sandbox.dataverse.metadata_bodies import check_prefix
+from sandbox.dataverse.metadata_writes import Metadata
+from sandbox.dataverse.queries import Query, parse_query, split_outside
 from sandbox.dataverse.reads import count, read_collection
 from sandbox.dataverse.row_requests import NAMESPACE
 from sandbox.dataverse.rows import Row, Rows
 from sandbox.dataverse.schema import Table, stable_id
+from sandbox.dataverse.security import Security
 from sandbox.dataverse.writes import Writer
+
+_ROLE_PRIVILEGES = re.compile(r"RetrieveRolePrivilegesRole\(RoleId=([0-9a-f-]{36})\)")
 
 
 @dataclass
@@ -24,6 +29,8 @@ class Service:
 
     rows: Rows
     tracking: ChangeTracking
+    metadata: Metadata
+    security: Security
     closed_rows_read_only: bool = False
     qualify_columns: Mapping[str, str] = field(default_factory=dict)
     no_upsert_multiple: Collection[str] = ()
@@ -39,7 +46,9 @@ class Service:
     def writer(self, request: Request) -> Writer:
         user = self._impersonated(request)
         real = request.caller_id if user else None
-        return Writer(self.rows, user or request.caller_id, request.root, self.closed_rows_read_only, real)
+        return Writer(
+            self.rows, user or request.caller_id, request.root, self.closed_rows_read_only, real, self.security
+        )
 
     def _impersonated(self, request: Request) -> str | None:
         for header, column in (("CallerObjectId", "azureactivedirectoryobjectid"), ("MSCRMCallerID", "systemuserid")):
@@ -60,14 +69,20 @@ class Service:
             "WhoAmI()": ("GET", self._who_am_i),
             "WinOpportunity": ("POST", self._win),
             "LoseOpportunity": ("POST", self._lose),
+            "PublishXml": ("POST", self.metadata.publish),
+            "PublishAllXml": ("POST", self.metadata.publish_all),
+            "ReactivateEntityKey": ("POST", self.metadata.reactivate),
         }
         if first in unbound and not rest:
             method, operation = unbound[first]
             if request.method != method:
                 raise errors.no_such_resource(request.url)
             return operation(request)
-        if first.startswith("EntityDefinitions"):
-            return read_metadata(self.rows.schema, request, [first, *rest])
+        if first.startswith(("EntityDefinitions", "RelationshipDefinitions")):
+            self._check_metadata_read(request, rest)
+            return self.metadata.answer(request, [first, *rest])
+        if held := _ROLE_PRIVILEGES.fullmatch(first):
+            return self.security.privileges_of_role(request, held.group(1))
         address = parse_row_address(self.rows.schema, first)
         if address is not None:
             return self._row(request, address, rest)
@@ -75,6 +90,14 @@ class Service:
         if table is None:
             raise errors.unknown_segment(first)
         return self._set(request, table, rest)
+
+    def _check_metadata_read(self, request: Request, rest: list[str]) -> None:
+        names = {"prvReadEntity"}
+        names |= {"prvReadAttribute"} if rest and rest[0].startswith("Attributes") else set()
+        names |= {"prvReadOptionSet"} if "OptionSet" in request.query else set()
+        names |= {"prvReadRelationship"} if rest and rest[0].endswith("Relationships") else set()
+        for name in sorted(names):
+            self.security.check_named(request.caller_id, name)
 
     def _who_am_i(self, request: Request) -> Answer:
         organization = next(iter(self.rows.of("organization")))
@@ -87,15 +110,30 @@ class Service:
         return Answer(200, body)
 
     def _win(self, request: Request) -> Answer:
+        self._check_closing(request)
         sales.close_by_action(self.writer(request), request.json(), sales.WON)
         return Answer(204)
 
     def _lose(self, request: Request) -> Answer:
+        self._check_closing(request)
         sales.close_by_action(self.writer(request), request.json(), sales.LOST)
         return Answer(204)
 
+    def _check_closing(self, request: Request) -> None:
+        """Closing writes the opportunity, and makes an activity that hangs on it."""
+        tables = self.rows.schema.tables
+        for verb, name in (
+            ("Write", "opportunity"),
+            ("AppendTo", "opportunity"),
+            ("Create", "opportunityclose"),
+            ("Append", "opportunityclose"),
+        ):
+            self.security.check(request.caller_id, verb, tables[name])
+
     def _set(self, request: Request, table: Table, rest: list[str]) -> Answer:
         rows = self.rows.of(table.name)
+        if request.method == "GET":
+            self.security.check_read(request.caller_id, table, self._query(request, table))
         if rest == ["$count"] and request.method == "GET":
             tracked = "$deltatoken" in request.parameters
             return self.tracking.count(table, request) if tracked else count(self.rows, table, request, rows)
@@ -112,13 +150,30 @@ class Service:
                 else read_collection(self.rows, table, request, rows)
             )
         if request.method == "POST":
-            return row_requests.create(self.writer(request), table, request)
+            return self._create(request, table)
         raise errors.not_allowed(request.method)
 
+    def _create(self, request: Request, table: Table) -> Answer:
+        if table.name == "publisher":
+            check_prefix(request.json().get("customizationprefix"))
+        answer = row_requests.create(self.writer(request), table, request)
+        if table.name == "role":
+            self.metadata.note(request, f"role {request.json()['name']}")
+        return answer
+
+    def _query(self, request: Request, table: Table) -> Query:
+        return parse_query(self.rows.schema, table, request.parameters)
+
     def _row(self, request: Request, address: RowAddress, rest: list[str]) -> Answer:
+        if request.method == "GET" and not rest:
+            self.security.check_read(request.caller_id, address.table, self._query(request, address.table))
         if not rest:
             return row_requests.on_row(self.writer(request), address, request)
         row = existing(self.rows, address)
+        if row.table == "systemuser" and rest[0] == "systemuserroles_association":
+            return self.security.roles_of_user(row, rest[1:], request)
+        if row.table == "role" and rest == [f"{NAMESPACE}AddPrivilegesRole"] and request.method == "POST":
+            return self.security.add_to_role(row, request)
         if rest[0].endswith("QualifyLead") and request.method == "POST":
             return self._qualify(request, row, rest[0])
         return row_requests.on_property(self.writer(request), row, rest, request)
@@ -126,6 +181,7 @@ class Service:
     def _qualify(self, request: Request, row: Row, name: str) -> Answer:
         if name != f"{NAMESPACE}QualifyLead" or row.table != "lead":
             raise errors.unresolved_action(name)
+        self.security.check_named(request.caller_id, "prvReadCampaign")
         made = sales.qualify_lead(self.writer(request), row, request.json(), self.qualify_columns)
         tables = self.rows.schema.tables
         value = [{"@odata.type": f"#{NAMESPACE}{m.table}", tables[m.table].primary_id: m.id} for m in made]

@@ -17,8 +17,10 @@ from sandbox.dataverse.batch import run_batch
 from sandbox.dataverse.delta import ChangeTracking
 from sandbox.dataverse.hands import Hands
 from sandbox.dataverse.messages import Answer, Request
+from sandbox.dataverse.metadata_writes import Metadata
 from sandbox.dataverse.rows import Rows
 from sandbox.dataverse.schema import load_schema, stable_id
+from sandbox.dataverse.security import Security
 from sandbox.dataverse.seed import APPLICATION_USER_ID, seed
 from sandbox.dataverse.service import Service
 from sandbox.dataverse.values import new_id
@@ -36,7 +38,8 @@ class DataverseSimulator:
     None, or why it refuses. What Microsoft's pages leave open, or contradict each other about, is an option:
     ``expired_token_status`` (of an expired delta token), ``closed_rows_read_only`` (updates of closed opportunities and
     leads), ``batch_failure_status``, ``qualify_columns`` (columns of the lead that QualifyLead copies beyond the usual
-    ones), ``no_upsert_multiple`` (tables without UpsertMultiple), ``delta_token_days``.
+    ones), ``no_upsert_multiple`` (tables without UpsertMultiple), ``delta_token_days``, ``shows_unpublished`` (metadata
+    show a change before it is published). ``index_looks`` is how often keys are looked at until an index is built.
     """
 
     def __init__(
@@ -53,6 +56,8 @@ class DataverseSimulator:
         qualify_columns: Mapping[str, str] | None = None,
         no_upsert_multiple: Collection[str] = (),
         delta_token_days: int = 7,
+        index_looks: int = 2,
+        shows_unpublished: bool = False,
         application_id: str | None = None,
         authority: str = "https://login.microsoftonline.com/common",
     ) -> None:
@@ -67,8 +72,19 @@ class DataverseSimulator:
         self._rows = Rows(self.schema, clock)
         seed(self._rows, application_id=application_id or stable_id("application"), delta_token_days=delta_token_days)
         self.tracking = ChangeTracking(self._rows, expired_token_status)
+        self.security = Security(self._rows)
+        self.security.seed()
+        self.metadata = Metadata(
+            self._rows, self.tracking, self.security.add_privileges_of, index_looks, shows_unpublished
+        )
         self._service = Service(
-            self._rows, self.tracking, closed_rows_read_only, qualify_columns or {}, no_upsert_multiple
+            self._rows,
+            self.tracking,
+            self.metadata,
+            self.security,
+            closed_rows_read_only,
+            qualify_columns or {},
+            no_upsert_multiple,
         )
         self._lock = threading.RLock()
         self.hands = Hands(self._rows, self._lock)
@@ -94,6 +110,21 @@ class DataverseSimulator:
     def change_tracking(self, table: str, *, enabled: bool) -> None:
         with self._lock:
             self.schema.change_tracking(table, enabled=enabled)
+
+    def uninstall(self, prefix: str) -> None:
+        """As if nothing whose name starts with ``prefix`` had ever been installed; no table tracks changes. Only for
+        an environment without such rows."""
+        with self._lock:
+            self.schema.without_customizations(prefix)
+            for table in self.schema.tables:
+                self.schema.change_tracking(table, enabled=False)
+            for row in self._rows.of("privilege"):
+                if prefix in str(row.values["name"]):
+                    self._rows.delete(row)
+
+    def enforce_privileges(self) -> None:
+        """From now on the caller may do only what the roles of the application user allow."""
+        self.security.enforced.add(APPLICATION_USER_ID)
 
     def deny_organization_read(self, *tables: str) -> None:
         """The caller may not read ``tables`` of the whole organisation any more, as change tracking requires."""

@@ -15,6 +15,7 @@ from sandbox.dataverse.payloads import parse_payload
 from sandbox.dataverse.rows import Row, Rows
 from sandbox.dataverse.rules import check_keys, check_required, settle_money, settle_name, settle_status
 from sandbox.dataverse.schema import Table
+from sandbox.dataverse.security import Security
 from sandbox.dataverse.values import Reference, Value, new_id, timestamp
 
 _WITH_CLOSED_STATES = frozenset({"opportunity", "lead"})
@@ -22,19 +23,26 @@ _WITH_CLOSED_STATES = frozenset({"opportunity", "lead"})
 
 @dataclass
 class Writer:
-    """All writes of one caller. ``on_behalf_of``: the real caller, where ``caller_id`` is impersonated."""
+    """All writes of one caller. ``on_behalf_of``: the real caller, where ``caller_id`` is impersonated.
+
+    Without ``security`` everything is allowed.
+    """
 
     rows: Rows
     caller_id: str
     root: str
     closed_rows_read_only: bool = False
     on_behalf_of: str | None = None
+    security: Security | None = None
 
     def create(self, table: Table, body: Mapping[str, Any], *, row_id: str | None = None) -> Row:
         if not table.creatable:
             message = f"The 'Create' method does not support entities of type '{table.name}'."
             raise errors.DataverseError(400, "0x80040800", message)
         payload = parse_payload(self.rows, table, body, self.root, creating=True)
+        if self.security:
+            self.security.check(self.caller_id, "Create", table)
+            self.security.check_links(self.caller_id, table, payload.values.items(), None)
         for lookup, parent, parent_body in payload.parents:
             payload.values[lookup.name] = Reference(parent.name, self.create(parent, parent_body).id)
         row = self.insert(table, payload.values, row_id=row_id)
@@ -63,7 +71,11 @@ class Writer:
 
     def update(self, row: Row, body: Mapping[str, Any]) -> Row:
         table = self.rows.schema.tables[row.table]
-        return self.change(row, parse_payload(self.rows, table, body, self.root, creating=False).values)
+        sent = parse_payload(self.rows, table, body, self.root, creating=False).values
+        if self.security:
+            self.security.check(self.caller_id, "Write", table, row=row)
+            self.security.check_links(self.caller_id, table, sent.items(), row)
+        return self.change(row, sent)
 
     def change(self, row: Row, sent: Mapping[str, Value], *, by_action: bool = False) -> Row:
         """``row`` with the values ``sent``; ``by_action`` lifts the rules that only hold for plain writes."""
@@ -108,6 +120,8 @@ class Writer:
 
     def delete(self, row: Row) -> None:
         """The row is gone, and so are those that belong to it; other lookups to it are blank."""
+        if self.security:
+            self.security.check(self.caller_id, "Delete", self.rows.schema.tables[row.table], row=row)
         for table, lookup in self.rows.schema.lookups_to(row.table):
             for other in self.rows.of(table.name):
                 if other.values.get(lookup.name) != Reference(row.table, row.id):

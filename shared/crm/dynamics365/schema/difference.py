@@ -6,7 +6,7 @@ gets the privileges that it lacks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -61,11 +61,14 @@ class Difference:
     building: tuple[str, ...] = ()
     by_hand: tuple[str, ...] = ()
 
-    @property
-    def next_steps(self) -> tuple[Step, ...]:
-        """Those of the first stage that has any."""
-        first = min((step.stage for step in self.steps), default=None)
-        return tuple(step for step in self.steps if step.stage == first)
+    def due(self, answered: Collection[str]) -> tuple[Step, ...]:
+        """Steps of the first stage that has any, without those already ``answered`` with success.
+
+        A stage is over when its steps are seen to be done, but for change tracking: that is seen once it is published.
+        """
+        unseen = [step for step in self.steps if step.stage is not Stage.TRACKING or step.what not in answered]
+        first = min((step.stage for step in unseen), default=None)
+        return tuple(step for step in unseen if step.stage == first and step.what not in answered and step.path)
 
 
 def compare(
@@ -86,7 +89,7 @@ def compare(
     changing = [step for one in tables for step in one.steps()]
     steps = [*_solution_steps(declared, found, solution), *changing]
     is_role_unfinished = any(step.stage is not Stage.ASSIGNMENT for step in role_steps)
-    if changing or is_published is False or (is_published is None and is_role_unfinished):
+    if is_published is False or (is_published is None and (changing or is_role_unfinished)):
         body = definitions.publish_body(declared.tables)
         steps.append(Step(Stage.PUBLISHING, "publish the changed tables", "PublishXml", body))
     steps += role_steps

@@ -130,8 +130,7 @@ class _Run:
         """Nothing is missing any more; indexes of keys may still be in the building when the time is over."""
         while True:
             difference = self._looked()
-            due = [step for step in difference.next_steps if step.what not in self._looks_since]
-            if due:
+            if due := difference.due(self._looks_since):
                 for step in due:
                     if not self._take(step):
                         break
