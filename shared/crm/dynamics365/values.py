@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from shared.crm.dynamics365.metadata import Column, Currency
 from shared.domain.errors import Rejected
+from shared.domain.values import whole_characters
 
 _NUMBERS = frozenset({"Money", "Decimal", "Double"})
 _WHOLE_NUMBERS = frozenset({"Integer", "BigInt"})
@@ -112,4 +113,4 @@ def _day(column: Column, value: date) -> str:
 
 def quoted(text: str) -> str:
     """``text`` as a literal of a filter or key, ready for a URL. Quotes are doubled, then everything is escaped."""
-    return quote("'" + text.replace("'", "''") + "'", safe="'")
+    return quote("'" + whole_characters(text).replace("'", "''") + "'", safe="'")
