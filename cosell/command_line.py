@@ -8,8 +8,8 @@ import sys
 from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
+from cosell import backfill, consent, migrate, solutions
 from cosell import commands as looking
-from cosell import consent, migrate, solutions
 from cosell.commands import UsageError, read_settings_file
 from shared.domain.errors import ConnectorError
 from shared.health.report import VERSION
@@ -20,6 +20,7 @@ _COMMANDS = (
     solutions.add_to,
     consent.add_to,
     migrate.add_to,
+    backfill.add_to,
 )
 _EPILOGUE = """
 exit codes: 0 all right, 1 something failed or is wrong, 2 the command was not understood

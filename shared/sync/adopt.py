@@ -26,6 +26,7 @@ from shared.domain.pairing import (
 )
 from shared.domain.record import Record, RecordKind
 from shared.domain.referral import Referral, parse_referral
+from shared.sync.link_index import LinkIndex
 from shared.sync.sides import Sides
 
 EVER = datetime(2015, 1, 1, tzinfo=UTC)
@@ -96,14 +97,14 @@ def survey(
     both = _read_both(sides, kinds, progress)
     _add_unseen(sides, both)
     pairing = pair_up(both.records, both.referrals, _resolve(sides, kinds, both))
-    known = _Known(links)
+    known = LinkIndex(links)
     theirs = {one.engagement_id: one for one in both.referrals if one.is_microsofts and one.engagement_id}
-    open_pairs = [pair for pair in pairing.pairs if not known.has(pair)]
+    open_pairs = [pair for pair in pairing.pairs if not _is_synced(_link_of(known, pair))]
     candidates = []
     for number, pair in enumerate(open_pairs, start=1):
         microsofts = theirs.get(pair.referral.engagement_id or "")
         read = _Reading(sides, pair, microsofts, shows_microsofts=bool(theirs))
-        candidates.append(read.candidate(known.untouched(pair), choice, sleep))
+        candidates.append(read.candidate(_link_of(known, pair), choice, sleep))
         progress(f"{number:,} of {len(open_pairs):,} linked records read")
     return Survey(
         candidates=tuple(candidates),
@@ -177,27 +178,13 @@ class _Reading:
         return link, adoption.differences
 
 
-class _Known:
-    """The links there are. One that nobody has synced yet is as good as none: only the pair is written down."""
+def _link_of(known: LinkIndex, pair: Pair) -> Link | None:
+    return known.of_referral(pair.referral.id) or known.of_record(pair.record.kind, pair.record.id)
 
-    def __init__(self, links: Iterable[Link]) -> None:
-        self._links: dict[object, Link] = {}
-        for link in links:
-            if link.record_id is not None:
-                self._links[link.kind, same_id(link.record_id)] = link
-            if link.referral_id is not None:
-                self._links[same_id(link.referral_id)] = link
 
-    def has(self, pair: Pair) -> bool:
-        link = self._of(pair)
-        return link is not None and (link.base is not None or link.intent is not None)
-
-    def untouched(self, pair: Pair) -> Link | None:
-        return None if self.has(pair) else self._of(pair)
-
-    def _of(self, pair: Pair) -> Link | None:
-        by_referral = self._links.get(same_id(pair.referral.id))
-        return by_referral or self._links.get((pair.record.kind, same_id(pair.record.id)))
+def _is_synced(link: Link | None) -> bool:
+    """A link that nobody has synced yet is as good as none: only the pair is written down."""
+    return link is not None and (link.base is not None or link.intent is not None)
 
 
 def _read_both(sides: Sides, kinds: Iterable[RecordKind], progress: Progress) -> _BothSides:
