@@ -19,6 +19,7 @@ from shared.domain.referral import Referral, parse_referral
 from shared.state.clock import Clock
 from shared.state.envelope import Envelope
 from shared.state.queues import CRM_CHANGES, CRM_LEAD_CHANGES, REFERRAL_EVENTS, RELATED_REFERRAL_EVENTS
+from shared.sync.queued_before import Cursors, QueuedBefore
 from shared.sync.related import is_known, knows_less
 from shared.sync.sides import ReferralsPort
 from shared.sync.work import Sender
@@ -30,13 +31,6 @@ OVERLAP = timedelta(minutes=10)
 """How far auto-heal looks back behind its cursor: clocks differ, and lists lag."""
 FIRST_LOOK = timedelta(hours=24)
 """How far auto-heal looks back the very first time; what is older is a matter for the backfill."""
-HALF_DONE_AFTER = timedelta(minutes=15)
-"""A link that has not been in step for so long lost its worker, not just a race."""
-
-
-class Cursors(Protocol):
-    def get(self, name: str) -> str | None: ...
-    def set(self, name: str, value: str) -> None: ...
 
 
 class Links(Protocol):
@@ -102,32 +96,35 @@ def is_news(change: Change, link: Link | None) -> bool:
 def heal(watch: Watch, why_not_taken_in: Callable[[Referral], str]) -> int:
     """Every referral that changed without our noticing, and every link left half done, is queued; how many.
 
-    A referral without a record is only missed where nothing speaks against taking it in.
+    A referral without a record is only missed where nothing speaks against taking it in. What an earlier look queued
+    waits in its queue however long a service is away, and is not queued at every look.
     """
     name = "partner-center"
     cursor = watch.cursors.get(name)
     now = watch.clock()
     since = datetime.fromisoformat(cursor) - OVERLAP if cursor else now - FIRST_LOOK
     newest, queued = since + OVERLAP if cursor else since, 0
+    before = QueuedBefore(watch.cursors, now)
     for page in watch.referrals.updated_since(since):
         for document in page:
-            updated_at, queue = _look(watch, document, why_not_taken_in)
+            updated_at, queue, state = _look(watch, document, why_not_taken_in)
             newest = max(newest, updated_at or newest)
-            if queue is not None:
+            if queue is not None and not before.has(str(document["id"]), state):
                 watch.queue(queue, REFERRAL, str(document["id"]))
                 queued += 1
     for link in watch.links.all(LinkStatus.PENDING):
-        if link.updated_at is not None and link.updated_at < now - HALF_DONE_AFTER and link.failure is None:
+        if link.failure is None and before.is_due(link):
             _queue_half_done(watch, link)
             queued += 1
+    before.save()
     watch.cursors.set(name, newest.isoformat())
     return queued
 
 
 def _look(
     watch: Watch, document: Mapping[str, Any], why_not_taken_in: Callable[[Referral], str]
-) -> tuple[datetime | None, str | None]:
-    """When the referral changed, and the queue it belongs to if the sync has missed that.
+) -> tuple[datetime | None, str | None, str]:
+    """When the referral changed, the queue it belongs to if the sync has missed that, and how the deal stands.
 
     Microsoft's side of a deal is looked at where Partner Center lists it; where it does not, our own side is that
     changes with Microsoft's acceptance.
@@ -136,13 +133,14 @@ def _look(
         referral = parse_referral(document)
     except ConnectorError as error:
         _log.warning("Partner Center lists a referral that cannot be read: %s", error)
-        return None, REFERRAL_EVENTS if document.get("id") else None
+        return None, REFERRAL_EVENTS if document.get("id") else None, str(document.get("eTag"))
     link = watch.links.find_by_referral(referral.id)
+    state = f"{referral.etag} {link.status.value if link else ''}"
     if referral.is_microsofts:
         is_missed = link is None or knows_less(link, referral)
-        return referral.updated_at, RELATED_REFERRAL_EVENTS if is_missed else None
+        return referral.updated_at, RELATED_REFERRAL_EVENTS if is_missed else None, state
     is_missed = not is_known(link, referral) and not (link is None and why_not_taken_in(referral))
-    return referral.updated_at, REFERRAL_EVENTS if is_missed else None
+    return referral.updated_at, REFERRAL_EVENTS if is_missed else None, state
 
 
 def _queue_half_done(watch: Watch, link: Link) -> None:

@@ -7,10 +7,14 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import pytest
+
+from shared.domain.errors import RetryLater
 from shared.domain.link import Link, LinkStatus
 from shared.state.queues import REFERRAL_EVENTS
 from shared.sync.deals import why_not_taken_in
-from shared.sync.polls import HALF_DONE_AFTER, Watch, heal
+from shared.sync.polls import Watch, heal
+from shared.sync.queued_before import HALF_DONE_AFTER
 from tests.property.world import World
 from tests.unit.sync.test_solutions import Cursors, Sent
 
@@ -68,3 +72,30 @@ def test_a_referral_that_names_an_unknown_record_lies_until_it_changes() -> None
     assert healing.queued() == []
     healing.world.partner_center.edit(referral_id, {"details.dealValue": 7})
     assert healing.queued() == [(REFERRAL_EVENTS, referral_id)]
+
+
+def test_what_waits_in_a_queue_is_not_queued_at_every_look() -> None:
+    """The CRM is away: the deal stays out of step for hours, and its message waits."""
+    healing = Healing()
+    referral_id = healing.world.incoming()
+    assert healing.queued() == [(REFERRAL_EVENTS, referral_id)]
+    for _ in range(5):
+        assert healing.queued() == []
+    healing.world.partner_center.edit(referral_id, {"details.dealValue": 7})
+    assert healing.queued() == [(REFERRAL_EVENTS, referral_id)]
+
+
+def test_a_link_left_half_done_is_queued_again_at_ever_longer_intervals() -> None:
+    healing = Healing()
+    world = healing.world
+    referral_id = world.incoming()
+    began = world.now
+    world.crm.fail_next(RetryLater("The CRM is away"))
+    with pytest.raises(RetryLater):
+        world.referral_changed(referral_id)
+    healing.queued()  # the referral itself, of which no event told
+    asked_after: list[int] = []
+    for minutes in range(5, 24 * 60, 5):
+        world.now = began + timedelta(minutes=minutes)
+        asked_after += [minutes for _ in healing.queued()]
+    assert asked_after == [20, 35, 65, 125, 245, 485, 965]
