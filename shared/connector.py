@@ -165,7 +165,9 @@ def partner_center_clients(settings: Settings, tokens: PartnerCenterTokens) -> t
         settings.partner_center_webhooks_url,
         allow_loopback_http=(settings.public_url or "").startswith("http://"),
     )
-    return Referrals(_transport(tokens, REFERRALS_SCOPE), settings.partner_center_referrals_url), registration
+    # Of the webhook's API only the test events are counted, two a minute: that says nothing of its other calls.
+    referrals = _transport(tokens, REFERRALS_SCOPE, rests=True)
+    return Referrals(referrals, settings.partner_center_referrals_url), registration
 
 
 def partner_center_tokens(settings: Settings, store: RefreshTokenStore) -> PartnerCenterTokens:
@@ -187,7 +189,11 @@ def token_store_of(settings: Settings) -> RefreshTokenStore:
     return FileTokenStore(settings.partner_center_token_file)
 
 
-def _transport(tokens: PartnerCenterTokens, scope: str) -> Transport:
+def _transport(tokens: PartnerCenterTokens, scope: str, *, rests: bool = False) -> Transport:
     return Transport(
-        SERVICE, tokens.authorizer(scope), read_error=partner_center_error, correlation_header=CORRELATION_HEADER
+        SERVICE,
+        tokens.authorizer(scope),
+        read_error=partner_center_error,
+        correlation_header=CORRELATION_HEADER,
+        rests=rests,
     )

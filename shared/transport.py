@@ -29,6 +29,7 @@ from shared.answers import Response, ServiceError, error_of, odata_error
 from shared.call_count import CallCount, counting_calls, record_call
 from shared.correlation import correlation_id
 from shared.domain.errors import ConfigurationError, ConnectorError, RetryLater
+from shared.rest_period import RestPeriod
 from shared.telemetry import Event, tell
 
 __all__ = ["CallCount", "Request", "Response", "Timeout", "Transport", "check_address", "counting_calls"]
@@ -94,7 +95,8 @@ class Transport:
     ``authorize(False)`` returns a bearer token, ``authorize(True)`` one that is newer than any returned before.
     ``classify`` may turn a refusal (any status outside 2xx and 304) into the service's own error; where it returns
     ``None``, the table in :func:`shared.answers.error_of` holds, with what ``read_error`` finds in the body.
-    ``calls`` counts what was sent, by operation.
+    ``calls`` counts what was sent, by operation. With ``rests``, nothing is sent before the time that the service
+    named in ``Retry-After`` is over; without, that is the caller's own matter.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class Transport:
         timeout: Timeout = Timeout(),  # noqa: B008 - frozen
         correlation_header: str = "client-request-id",
         allow_loopback_http: bool = False,
+        rests: bool = False,
         session: requests.Session | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -118,6 +121,7 @@ class Transport:
         self._timeout = timeout
         self._correlation_header = correlation_header
         self._allow_loopback_http = allow_loopback_http
+        self._rest = RestPeriod(service) if rests else None
         self._session = session or _new_session()
         self._clock = clock
         self._lock = threading.Lock()
@@ -128,6 +132,8 @@ class Transport:
         ``RetryLater`` with code ``timeout`` or ``connection`` leaves open whether a write took effect, and says so.
         """
         check_address(request.url, self.service, allow_loopback_http=self._allow_loopback_http)
+        if self._rest is not None:
+            self._rest.require_over(request.operation, self._clock())
         response = self._send_once(request, self._token(fresh=False))
         if response.status == 401:
             response = self._send_once(request, self._token(fresh=True))
@@ -135,6 +141,8 @@ class Transport:
             return response
         error = self._classify(response) if self._classify else None
         error = error or error_of(response, self._clock(), self._read_error)
+        if self._rest is not None:
+            self._rest.begin(response, error, self._clock())
         if response.status == 401:
             self._tell_sign_in(error)
         raise error

@@ -13,6 +13,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "shared.domain": (),
     "shared.transport": ("shared.domain", "basis"),
     "shared.answers": ("shared.domain", "basis"),
+    "shared.rest_period": ("shared.domain", "basis"),
     "shared.call_count": ("shared.domain", "basis"),
     "shared.correlation": ("shared.domain", "basis"),
     "shared.telemetry": ("shared.domain", "basis"),
@@ -37,7 +38,14 @@ see everything.
 """
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "basis": ("shared.transport", "shared.answers", "shared.call_count", "shared.correlation", "shared.telemetry"),
+    "basis": (
+        "shared.transport",
+        "shared.answers",
+        "shared.rest_period",
+        "shared.call_count",
+        "shared.correlation",
+        "shared.telemetry",
+    ),
     "settings": ("shared.settings", "shared.setting_rules", "shared.setting_types", "shared.mapping_files"),
     "clients": ("shared.partner_center", "shared.crm", "shared.state"),
 }

@@ -30,6 +30,7 @@ def build_transport(
         authorize,
         classify=classifier(),
         timeout=timeout or Timeout(),
+        rests=True,
         correlation_header="x-ms-client-request-id",
         allow_loopback_http=allow_loopback_http,
     )

@@ -30,6 +30,7 @@ def build_transport(session: SalesforceSession, meter: UsageMeter, *, timeout: T
         session.authorize,
         classify=classifier(meter.note),
         timeout=timeout or Timeout(),
+        rests=True,
         correlation_header="x-sfdc-request-id",
     )
 
