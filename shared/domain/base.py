@@ -25,6 +25,19 @@ class Agreed:
 
 
 @dataclass(frozen=True)
+class Begun:
+    """A field that a sync is writing, or was when it was cut off: what it is to be, and which sides are written.
+
+    ``overruled`` has Partner Center's value that lost a conflict against the CRM's.
+    """
+
+    agreed: Agreed
+    to_partner_center: bool
+    to_crm: bool
+    overruled: Agreed | None = None
+
+
+@dataclass(frozen=True)
 class Base:
     """The agreed state of a link.
 
@@ -32,7 +45,8 @@ class Base:
     ``record_version`` is ``None`` when the CRM did not say. ``held`` are conflicts that wait for a person, as both
     values were when the audit told of them. ``present`` is what both sides hold at those versions in the fields whose
     change is still to travel, beside the older values in ``fields`` that it is a change from. ``microsofts`` is
-    Microsoft's side of the deal as the CRM was last told of it.
+    Microsoft's side of the deal as the CRM was last told of it. ``begun`` is empty unless a sync was cut off while it
+    wrote: neither side can be presumed then (:mod:`shared.domain.begun`).
     """
 
     fields: Mapping[str, Agreed]
@@ -47,6 +61,7 @@ class Base:
     held: Mapping[str, Any] = field(default_factory=dict)
     present: Mapping[str, Agreed] = field(default_factory=dict)
     microsofts: MicrosoftsSide | None = None
+    begun: Mapping[str, Begun] = field(default_factory=dict)
 
     @property
     def holdings(self) -> Mapping[str, Agreed]:
@@ -184,6 +199,7 @@ def dump_base(base: Base, mapping: RecordMapping) -> dict[str, Any]:
         "sync": base.sync,
         "held": dict(base.held),
         "microsofts": base.microsofts.dump() if base.microsofts else None,
+        "begun": _dump_begun(base.begun, mapping),
     }
 
 
@@ -208,6 +224,7 @@ def load_base(document: Mapping[str, Any], mapping: RecordMapping) -> Base:
         sync=document["sync"],
         held=document["held"],
         microsofts=load_microsofts(document.get("microsofts")),
+        begun=_load_begun(document.get("begun") or {}, mapping, same),
     )
 
 
@@ -237,6 +254,22 @@ def _load_values(stored: Mapping[str, Any], mapping: RecordMapping, names: Conta
         for name, (there, here) in stored.items()
         if name in names
     }
+
+
+def _dump_begun(begun: Mapping[str, Begun], mapping: RecordMapping) -> dict[str, Any]:
+    overruled = {name: one.overruled for name, one in begun.items() if one.overruled is not None}
+    return {
+        "agreed": _dump_values({name: one.agreed for name, one in begun.items()}, mapping),
+        "writes": {name: [one.to_partner_center, one.to_crm] for name, one in begun.items()},
+        "overruled": _dump_values(overruled, mapping),
+    }
+
+
+def _load_begun(stored: Mapping[str, Any], mapping: RecordMapping, names: Container[str]) -> dict[str, Begun]:
+    agreed = _load_values(stored.get("agreed", {}), mapping, names)
+    overruled = _load_values(stored.get("overruled", {}), mapping, names)
+    writes: Mapping[str, tuple[bool, bool]] = stored.get("writes", {})
+    return {name: Begun(one, *writes[name], overruled.get(name)) for name, one in agreed.items()}
 
 
 MADE_UP = "@"

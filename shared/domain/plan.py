@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from shared.domain.base import Agreed, Base, RecordView, ReferralView
+from shared.domain.base import Agreed, Base, Begun, RecordView, ReferralView
+from shared.domain.begun import begin
 from shared.domain.converters import CHECK_MARK, CROSS_MARK
 from shared.domain.errors import Rejected
 from shared.domain.mapping import NO_LIMITS, FieldLimits, FieldMapping, RecordMapping, Required
@@ -41,6 +42,7 @@ class Plan:
     what both sides hold in them once the plan is carried out.
     ``emptied`` names sets that the CRM has emptied although a referral needs them: they are kept, and a person is told.
     ``needs_referral`` says that a set travels, which can only be patched knowing the referral's present document.
+    ``begun`` is what to remember of the plan before it is carried out.
     """
 
     to_partner_center: tuple[tuple[PatchOperation, ...], ...]
@@ -57,6 +59,7 @@ class Plan:
     kept: frozenset[str] = frozenset()
     present: Mapping[str, Agreed] = field(default_factory=dict)
     needs_referral: bool = False
+    begun: Mapping[str, Begun] = field(default_factory=dict)
 
     @property
     def closes_or_clears(self) -> bool:
@@ -116,6 +119,13 @@ def plan(referral: ReferralView, record: RecordView, base: Base | None, mapping:
         kept=frozenset(m.row.name for m in kept),
         present={m.row.name: present[m.row.name] for m in kept},
         needs_referral=referral.document is None and any(m.row.convert.is_set for m in sending),
+        begun={
+            m.row.name: begin(
+                m, to_partner_center=m in sending, to_crm=m in receiving, seen_there=referral.values[m.row.name]
+            )
+            for m in merged
+            if m in sending or m in receiving
+        },
     )
 
 

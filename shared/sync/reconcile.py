@@ -6,18 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.domain.audit import TO_CRM, TO_PARTNER_CENTER, conflict_line, landed_line, report_values, success
-from shared.domain.base import (
-    Base,
-    RecordView,
-    ReferralView,
-    dump_base,
-    load_base,
-    presume_record,
-    presume_referral,
-    show_microsofts,
-    view_record,
-    view_referral,
-)
+from shared.domain.base import dump_base
+from shared.domain.begun import still_begun
 from shared.domain.errors import RetryLater, VersionConflict
 from shared.domain.link import Link, LinkStatus
 from shared.domain.mapping import RecordMapping
@@ -26,9 +16,10 @@ from shared.domain.patch import PatchOperation
 from shared.domain.plan import Plan, plan
 from shared.domain.record import CrmStage, Record, RecordChange, RecordKind
 from shared.domain.referral import Referral, parse_referral
-from shared.domain.settle import RecordAfter, Versions, presumed_record, settle
+from shared.domain.settle import RecordAfter, presumed_record, settle
 from shared.sync.invitation import invite_microsoft, should_invite
 from shared.sync.outcome import Outcome, Result
+from shared.sync.pair import Pair, read_pair, record_id_of, referral_id_of
 from shared.sync.sides import LockedLink, Sides
 
 REPLACE_REFERENCE = "replace_reference"
@@ -50,34 +41,6 @@ class Told:
     goes_on: bool = False
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """One attempt: what was read, and what is presumed from the base while its versions hold."""
-
-    mapping: RecordMapping
-    base: Base | None
-    referral: Referral | None
-    record: Record | None
-    referral_view: ReferralView
-    record_view: RecordView
-
-    @property
-    def versions(self) -> Versions:
-        etag = self.referral.etag if self.referral else self.base.etag if self.base else None
-        version = self.record.version if self.record else self.base.record_version if self.base else None
-        return Versions(etag, version)
-
-    @property
-    def is_echo(self) -> bool:
-        """Whether only the referral was read, and it is still as the base says.
-
-        The same is not said of a record: rows under it change without a new version of the record itself.
-        """
-        if self.record is not None or self.base is None:
-            return False
-        return self.versions.etag == self.base.etag and self.referral_view.microsofts == self.base.microsofts
-
-
 def reconcile(
     sides: Sides,
     locked: LockedLink,
@@ -95,12 +58,12 @@ def reconcile(
     """
     told = told or Told()
     for _ in range(MAX_ATTEMPTS):
-        pair = _read(sides, locked, referral, record, microsofts)
+        pair = read_pair(sides, locked, referral, record, microsofts)
         if pair.is_echo and not told.lines and not _lacks_reference(pair, locked.link):
             return Outcome(Result.UNCHANGED, "Nothing changed since the last sync.", locked.link)
         planned = plan(pair.referral_view, pair.record_view, pair.base, pair.mapping, sides.rules(locked.link.kind))
         if pair.referral is None and (planned.needs_referral or should_invite(locked.link, pair.record_view)):
-            referral = sides.referral(_referral_id(locked))
+            referral = sides.referral(referral_id_of(locked))
             continue
         if sides.dry_run:
             return _rehearsed(locked, planned)
@@ -111,43 +74,15 @@ def reconcile(
         except VersionConflict:
             if locked.link.kind is RecordKind.LEAD:
                 raise
-            referral = sides.referral(_referral_id(locked))
-            record = sides.crm.get(locked.link.kind, _record_id(locked))
+            referral = sides.referral(referral_id_of(locked))
+            record = sides.crm.get(locked.link.kind, record_id_of(locked))
     raise RetryLater(f"The deal changed {MAX_ATTEMPTS} times while it was being synced; it is tried again", code="busy")
 
 
-def _read(
-    sides: Sides,
-    locked: LockedLink,
-    referral: Referral | None,
-    record: Record | None,
-    microsofts: MicrosoftsSide | None,
-) -> _Pair:
-    link, mapping = locked.link, sides.mapping(locked.link.kind)
-    base = load_base(link.base, mapping) if link.base else None
-    # A failure is over when both sides were read and agree; only then is the record told so.
-    if referral is None and (base is None or base.etag is None or (record is not None and link.failure is not None)):
-        referral = sides.referral(_referral_id(locked))
-    can_presume = base is not None and base.record_version is not None and sides.crm.capabilities.optimistic_lock
-    if record is None and not can_presume:
-        record = sides.crm.get(link.kind, _record_id(locked))
-    views = show_microsofts(
-        view_referral(referral, mapping) if referral else presume_referral(_there(base)),
-        view_record(record, mapping) if record else presume_record(_there(base)),
-        microsofts or (base.microsofts if base else None),
-        mapping,
-    )
-    return _Pair(mapping, base, referral, record, *views)
-
-
-def _there(base: Base | None) -> Base:
-    if base is None:
-        raise AssertionError("without a base both sides are read")
-    return base
-
-
-def _apply(sides: Sides, locked: LockedLink, pair: _Pair, planned: Plan, told: Told) -> Outcome:
+def _apply(sides: Sides, locked: LockedLink, pair: Pair, planned: Plan, told: Told) -> Outcome:
     """Partner Center first, then the record with the news of it, then the base: each step can be repeated."""
+    _begin(locked, pair, planned)
+    planned = replace(planned, conflicts=(*pair.untold, *planned.conflicts))
     after = _write_referral(sides, locked, pair, planned, told)
     lines = _lines(planned, told, pair.mapping) or _recovery(locked.link, pair, planned, told)
     rules = sides.rules(locked.link.kind)
@@ -184,7 +119,14 @@ def _apply(sides: Sides, locked: LockedLink, pair: _Pair, planned: Plan, told: T
     )
 
 
-def _recovery(link: Link, pair: _Pair, planned: Plan, told: Told) -> list[str]:
+def _begin(locked: LockedLink, pair: Pair, planned: Plan) -> None:
+    """Whoever finds this sync cut off knows what of it to look for."""
+    if pair.base is not None and planned.begun:
+        begun = still_begun(pair.base, pair.untold, planned.begun)
+        locked.save(replace(locked.link, base=dump_base(replace(pair.base, begun=begun), pair.mapping)))
+
+
+def _recovery(link: Link, pair: Pair, planned: Plan, told: Told) -> list[str]:
     """What failed was mended without anything left to send: the record says so, and loses its cross mark."""
     is_known = pair.referral is not None and pair.record is not None and not told.goes_on
     if link.failure is None or not is_known or _waiting_for(planned, pair):
@@ -192,7 +134,7 @@ def _recovery(link: Link, pair: _Pair, planned: Plan, told: Told) -> list[str]:
     return [success(TO_PARTNER_CENTER)]
 
 
-def _standing(link: Link, pair: _Pair, planned: Plan, told: Told) -> dict[str, Any]:
+def _standing(link: Link, pair: Pair, planned: Plan, told: Told) -> dict[str, Any]:
     """The link's status. A failure on Partner Center's side is only over once that side was read again."""
     if told.goes_on:
         return {}
@@ -204,11 +146,11 @@ def _standing(link: Link, pair: _Pair, planned: Plan, told: Told) -> dict[str, A
     return {"status": status, "status_reason": waiting, "failure": None}
 
 
-def _write_referral(sides: Sides, locked: LockedLink, pair: _Pair, planned: Plan, told: Told) -> Referral | None:
+def _write_referral(sides: Sides, locked: LockedLink, pair: Pair, planned: Plan, told: Told) -> Referral | None:
     """The referral as last answered, or as read; ``None`` when it was neither. What was sent is in ``told``."""
     etag, after = pair.versions.etag, pair.referral
     for operations in _with_reference(planned, pair, locked):
-        after = parse_referral(sides.referrals.patch(_referral_id(locked), operations, etag))
+        after = parse_referral(sides.referrals.patch(referral_id_of(locked), operations, etag))
         etag = after.etag
     told.sent += planned.sent
     if after is not None and should_invite(locked.link, pair.record_view):
@@ -219,27 +161,27 @@ def _write_referral(sides: Sides, locked: LockedLink, pair: _Pair, planned: Plan
 
 
 def _write_record(
-    sides: Sides, locked: LockedLink, pair: _Pair, change: RecordChange
+    sides: Sides, locked: LockedLink, pair: Pair, change: RecordChange
 ) -> tuple[RecordAfter | None, list[str]]:
     """What the CRM answered; and a line, too late for the record itself, where somebody wrote at the same time."""
     if not change:
         return None, []
-    record = pair.record or presumed_record(locked.link.kind, _record_id(locked), _there(pair.base), pair.mapping)
+    record = pair.record or presumed_record(locked.link.kind, record_id_of(locked), pair.agreed_base, pair.mapping)
     written = sides.crm.update(record, change)
     lines = [landed_line(record, written.landed, pair.mapping)] if written.landed else []
     return RecordAfter(written.version, written.modified_at, written.values), lines
 
 
-def _with_reference(planned: Plan, pair: _Pair, locked: LockedLink) -> tuple[tuple[PatchOperation, ...], ...]:
+def _with_reference(planned: Plan, pair: Pair, locked: LockedLink) -> tuple[tuple[PatchOperation, ...], ...]:
     """The plan's PATCHes, with the CRM record's id where the referral does not carry it yet."""
     if not _lacks_reference(pair, locked.link):
         return planned.to_partner_center
-    reference = PatchOperation("replace", "/externalReferenceId", _record_id(locked))
+    reference = PatchOperation("replace", "/externalReferenceId", record_id_of(locked))
     first, *rest = planned.to_partner_center or ((),)
     return ((reference, *first), *rest)
 
 
-def _lacks_reference(pair: _Pair, link: Link) -> bool:
+def _lacks_reference(pair: Pair, link: Link) -> bool:
     """Whether the referral is to be told its record: not when it is closed, nor by a record that does not sync."""
     referral = pair.referral
     if referral is None or referral.stage.is_closed or not pair.record_view.sync:
@@ -259,7 +201,7 @@ def _lines(planned: Plan, told: Told, mapping: RecordMapping) -> list[str]:
     return [*lines, *planned.notes]
 
 
-def _waiting_for(planned: Plan, pair: _Pair) -> str:
+def _waiting_for(planned: Plan, pair: Pair) -> str:
     if planned.emptied:
         return f"Waits for a person: a referral cannot be without {', '.join(planned.emptied)}."
     if planned.held:
@@ -279,15 +221,3 @@ def _rehearsed(locked: LockedLink, planned: Plan) -> Outcome:
         would.append(f"would write to Partner Center: {', '.join(planned.sent)}")
     message = f"Dry run: {'; '.join([*would, *planned.notes]) or 'nothing to write'}."
     return Outcome(Result.DRY_RUN, message, locked.link, planned.sent, planned.received, planned.conflicts)
-
-
-def _referral_id(locked: LockedLink) -> str:
-    if locked.link.referral_id is None:
-        raise RetryLater("The referral of this deal is still being created", code="unfinished")
-    return locked.link.referral_id
-
-
-def _record_id(locked: LockedLink) -> str:
-    if locked.link.record_id is None:
-        raise RetryLater("The CRM record of this deal is still being created", code="unfinished")
-    return locked.link.record_id

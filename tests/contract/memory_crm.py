@@ -102,6 +102,7 @@ class MemoryCrm:
         self.solutions = MemorySolutions(self._next_version, lambda: self._version, lambda: self._oldest_cursor)
         self._accounts: dict[str, _Account] = {}
         self._faults: list[_Fault] = []
+        self._meanwhile: list[tuple[str, Callable[[], object]]] = []
         self.details = MemoryDetails()
 
     @property
@@ -289,8 +290,16 @@ class MemoryCrm:
         with self._lock:
             self._faults.append(_Fault(operation, error, after_commit))
 
+    def on_next(self, operation: str, happening: Callable[[], object]) -> None:
+        """Somebody else's work, just before the next call of ``operation`` is served."""
+        self._meanwhile.append((operation, happening))
+
     def _count(self, operation: str) -> ConnectorError | None:
         """Counts the call and raises what was ordered; an error that is due after the work is returned."""
+        due_now = [entry for entry in self._meanwhile if entry[0] == operation][:1]
+        for entry in due_now:
+            self._meanwhile.remove(entry)
+            entry[1]()
         with self._lock:
             self.calls[operation] += 1
             due = next((fault for fault in self._faults if fault.operation in ("", operation)), None)
