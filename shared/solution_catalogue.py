@@ -5,17 +5,14 @@ Columns: Solution Identifier*, Solution Name*, Type, Publisher Name; other colum
 
 from __future__ import annotations
 
-import csv
 import re
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 
 from shared.crm.port import SolutionDetail
-from shared.domain.errors import ConfigurationError, Rejected
-from shared.domain.values import whole_characters
+from shared.domain.errors import Rejected
+from shared.sheets import Cells, cell_text, read_sheet
 
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "id": ("solutionidentifier", "solutionid"),
@@ -25,10 +22,6 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """Headers of each part, without case, blanks and asterisk."""
 _REQUIRED = {"id": "Solution Identifier", "name": "Solution Name"}
-_DELIMITERS = ",;\t"
-"""Excel writes semicolons where the comma is the decimal sign."""
-
-Cells = tuple[int, Sequence[object]]
 
 
 @dataclass(frozen=True)
@@ -53,25 +46,18 @@ class Catalogue:
 
 def read_catalogue(file: Path) -> Catalogue:
     """Raises ``Rejected`` for a file that is no such list; of single rows that are wrong, tells in ``bad``."""
-    match file.suffix.lower():
-        case ".csv" | ".txt":
-            rows = _csv_rows(file)
-        case ".xlsx" | ".xlsm":
-            rows = _excel_rows(file)
-        case other:
-            raise _unusable(file, f"ends in {other or 'nothing'}", "Save it as .csv (UTF-8) or .xlsx.")
-    return parse_catalogue(rows, file.name)
+    return parse_catalogue(read_sheet(file), file.name)
 
 
 def parse_catalogue(rows: Iterable[Cells], source: str) -> Catalogue:
     """``rows`` are line numbers and cells; the first that is not blank holds the headers. Pure."""
-    filled = ((line, cells) for line, cells in rows if any(map(_text, cells)))
+    filled = ((line, cells) for line, cells in rows if any(map(cell_text, cells)))
     line, heads = next(filled, (1, ()))
-    columns = _columns([_text(cell) for cell in heads], source, line)
+    columns = _columns([cell_text(cell) for cell in heads], source, line)
     good: dict[str, CatalogueRow] = {}
     bad: list[BadRow] = []
     for line, cells in filled:
-        values = {part: _text(cells[index]) if index < len(cells) else "" for part, index in columns.items()}
+        values = {part: cell_text(cells[index]) if index < len(cells) else "" for part, index in columns.items()}
         detail = SolutionDetail(**values)
         missing = [name for part, name in _REQUIRED.items() if not values[part]]
         if missing:
@@ -100,61 +86,3 @@ def _columns(heads: Sequence[str], source: str, line: int) -> dict[str, int]:
             remedy="Name the columns Solution Identifier*, Solution Name*, Type, Publisher Name.",
         )
     return found
-
-
-def _text(cell: object) -> str:
-    """One line; a number that a spreadsheet made of an identifier, without its ``.0``."""
-    if cell is None:
-        return ""
-    if isinstance(cell, float) and cell.is_integer():
-        cell = int(cell)
-    return " ".join(whole_characters(str(cell)).split())
-
-
-def _csv_rows(file: Path) -> Iterator[Cells]:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise _unusable(file, "is not text in UTF-8", 'Save it in Excel as "CSV UTF-8".') from None
-    except OSError as problem:
-        raise _unreadable(file, problem) from None
-    first = next((line for line in text.splitlines() if line.strip(_DELIMITERS + " ")), "")
-    reader = csv.reader(StringIO(text, newline=""), delimiter=max(_DELIMITERS, key=first.count), strict=True)
-    line = 1
-    try:
-        for cells in reader:
-            yield line, cells
-            line = reader.line_num + 1  # a quoted cell may go over several lines
-    except csv.Error as problem:
-        raise _unusable(file, f"is no CSV from line {line} on ({problem})", "Save it again as CSV UTF-8.") from None
-
-
-def _excel_rows(file: Path) -> Iterator[Cells]:
-    try:
-        import openpyxl
-    except ImportError:
-        raise ConfigurationError(
-            "Excel files need the package openpyxl",
-            code="openpyxl",
-            remedy="Install it (pip install openpyxl), or save the list as CSV UTF-8.",
-        ) from None
-    try:
-        with warnings.catch_warnings(), file.open("rb") as opened:
-            warnings.simplefilter("ignore")  # about styles and validations, which do not matter here
-            book = openpyxl.load_workbook(opened, read_only=True, data_only=True)
-            yield from enumerate(list(book.worksheets[0].iter_rows(values_only=True)), start=1)
-            book.close()
-    except OSError as problem:
-        raise _unreadable(file, problem) from None
-    except Exception as problem:
-        # openpyxl lets whatever its parsers raise come through.
-        what = f"is no Excel workbook that can be read ({type(problem).__name__})"
-        raise _unusable(file, what, "Save it again as .xlsx, or as CSV UTF-8.") from None
-
-
-def _unreadable(file: Path, problem: OSError) -> Rejected:
-    return _unusable(file, f"cannot be read ({problem.strerror or type(problem).__name__})", "Check its name.")
-
-
-def _unusable(file: Path, what: str, remedy: str) -> Rejected:
-    return Rejected(f"{file.name} {what}", code="catalogue", remedy=remedy)
