@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from shared.correlation import new_correlation_id
 from shared.crm.port import CrmPort
 from shared.crm.registry import build_crm
+from shared.crm.registry import build_schema as build_crm_schema
+from shared.domain.crm_schema import CrmSchema, SchemaOptions
 from shared.domain.link import Link
 from shared.domain.mapping import CrmMapping
 from shared.domain.plan import Rules
@@ -147,6 +149,11 @@ def build_connector(settings: Settings) -> Connector:
         runs=runs,
         sender=sender,
     )
+
+
+def build_schema(settings: Settings, options: SchemaOptions) -> CrmSchema:
+    """What the connector needs of the CRM, for commands that show and install it. Nothing is called yet."""
+    return build_crm_schema(settings, load_mapping(settings), options)
 
 
 def _daily_limits(settings: Settings, crm: CrmPort) -> dict[str, int]:

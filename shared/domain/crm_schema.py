@@ -6,20 +6,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from shared.domain.errors import ConnectorError
+
 
 @dataclass(frozen=True)
 class SchemaOptions:
-    """What an administrator may choose. Blank means: as declared, or nothing of the kind.
+    """What an administrator may choose; blank is the default, or nothing of the kind.
 
-    ``file`` is the declaration's text and ``source`` its name, where there is one. ``solution`` takes what is made,
-    ``application_id`` names the user that gets the role, ``target`` is the alias of an organisation for programs.
+    ``folder`` holds what is to be installed. ``declaration`` is the text of the file that lists it, where the CRM has
+    one, ``source`` its name. ``solution`` takes what is made, ``application_id`` is whose role it gets, ``target`` is
+    the name by which a vendor's program knows the CRM. ``wait_s`` is how long to wait for what takes its time.
+    ``unset`` is what the settings lack to reach the CRM.
     """
 
-    file: str = ""
+    folder: str
+    declaration: str = ""
     source: str = ""
     solution: str = ""
     application_id: str = ""
     target: str = ""
+    wait_s: float = 600.0
+    unset: ConnectorError | None = None
 
 
 @dataclass(frozen=True)

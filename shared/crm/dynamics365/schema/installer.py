@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from shared.crm.dynamics365.schema import definitions
 from shared.crm.dynamics365.schema.declared import DeclaredSchema
@@ -26,6 +27,10 @@ TRIES = 8
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 60.0
 _POLL_S = 5.0
 _AGAIN = "Run the command again: it goes on where it stopped."
+_ADMINISTRATOR = (
+    "Run this as an administrator of the environment (System Administrator or System Customizer with the right to make "
+    "roles): leave DYNAMICS365_CLIENT_ID and its like unset, and sign in with: az login"
+)
 _DUPLICATES = (
     "Several rows have the same referral identifier: leave it on one of them only, then run the command again, which "
     "has the index built anew."
@@ -37,7 +42,7 @@ class Dynamics365Schema:
 
     ``solution`` takes what is made; blank, the declared one. ``application_id`` is the client id behind the application
     user that gets the role. ``wait_s`` is how long to wait for the indexes of alternate keys, and for something made
-    to become visible. ``pause`` waits, in seconds.
+    to become visible. ``pause`` waits, in seconds. ``unset`` is raised instead of asking the environment.
     """
 
     name = SERVICE
@@ -52,8 +57,10 @@ class Dynamics365Schema:
         application_id: str = "",
         wait_s: float = 600.0,
         pause: Callable[[float], None] = time.sleep,
+        unset: ConnectorError | None = None,
     ) -> None:
         self._api = api
+        self._unset = unset
         self._base_url = base_url.rstrip("/")
         self._declared = declared
         self._solution = solution or declared.solution.unique_name
@@ -66,9 +73,14 @@ class Dynamics365Schema:
         return tuple(_lines(self._declared))
 
     def difference(self) -> SchemaDifference:
-        return _told(self._compare())
+        with _as_administrator():
+            return _told(self._compare())
 
     def install(self, progress: Callable[[str], None]) -> SchemaDifference:
+        with _as_administrator():
+            return self._install(progress)
+
+    def _install(self, progress: Callable[[str], None]) -> SchemaDifference:
         first = self._compare()
         if first.conflicts:
             raise ConfigurationError(
@@ -85,6 +97,8 @@ class Dynamics365Schema:
         return compare(self._declared, found, self._solution, self._application_id, is_published=is_published)
 
     def _environment(self) -> Environment:
+        if self._unset:
+            raise self._unset
         found = self._look.parse(self._api.batch("schema.read", self._look.parts(), tolerate=(404,)))
         parts = self._look.detail_parts(found)
         return self._look.parse_details(found, self._api.batch("schema.read_role", parts)) if parts else found
@@ -198,6 +212,17 @@ class _Run:
             remedy=_DUPLICATES if failed else _AGAIN,
             service=SERVICE,
         )
+
+
+@contextmanager
+def _as_administrator() -> Iterator[None]:
+    """What is refused here is refused to who runs the command, and not to the connector."""
+    try:
+        yield
+    except ConnectorError as error:
+        if error.status == 403:
+            error.remedy = _ADMINISTRATOR
+        raise
 
 
 def _told(difference: Difference) -> SchemaDifference:
