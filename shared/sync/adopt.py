@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from shared.domain.adopt import Choice, Difference, adopt, microsofts_id
 from shared.domain.base import dump_base
-from shared.domain.errors import ConfigurationError, LockTaken, NotFound, Rejected, RetryLater
+from shared.domain.errors import ConfigurationError, LockTaken, NotFound, Rejected
 from shared.domain.link import Link, link_id_for_referral
 from shared.domain.pairing import (
     Doubt,
@@ -27,14 +26,12 @@ from shared.domain.pairing import (
 from shared.domain.record import Record, RecordKind
 from shared.domain.referral import Referral, parse_referral
 from shared.sync.link_index import LinkIndex
+from shared.sync.patience import patiently
 from shared.sync.sides import Sides
 
 EVER = datetime(2015, 1, 1, tzinfo=UTC)
 """Before the first co-sell referral."""
-MOST_TRIES = 5
-WAIT_S = 5.0
 Progress = Callable[[str], None]
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -153,7 +150,7 @@ class _Reading:
     def candidate(self, untouched: Link | None, choice: Choice, sleep: Callable[[float], None]) -> Candidate:
         record, referral = self.pair.record, self.pair.referral
         try:
-            whole = _tried(lambda: self.sides.crm.get(record.kind, record.id), sleep)
+            whole = patiently(lambda: self.sides.crm.get(record.kind, record.id), sleep)
             link, differences = self._link(whole, untouched, choice)
         except (Rejected, NotFound) as problem:
             return Candidate(record, referral, None, problem=f"{problem.message}. {problem.remedy}".strip())
@@ -246,13 +243,3 @@ def _unshared(records: Iterable[NamedRecord], pairs: Iterable[Pair]) -> tuple[Na
         for record in records
         if record.syncs and not record.referral_id and record.id not in paired and record.kind is RecordKind.OPPORTUNITY
     )
-
-
-def _tried(call: Callable[[], Answer], sleep: Callable[[float], None]) -> Answer:
-    """The answer of a service that may be busy for a moment."""
-    for _ in range(MOST_TRIES - 1):
-        try:
-            return call()
-        except RetryLater as busy:
-            sleep(WAIT_S if busy.after_s is None else busy.after_s)
-    return call()
