@@ -8,7 +8,7 @@ import sys
 from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
-from cosell import backfill, consent, migrate, schema, solutions
+from cosell import backfill, consent, migrate, schema, share, solutions
 from cosell import commands as looking
 from cosell.commands import UsageError, read_settings_file
 from shared.domain.errors import ConnectorError
@@ -21,6 +21,7 @@ _COMMANDS = (
     consent.add_to,
     migrate.add_to,
     backfill.add_to,
+    share.add_to,
     schema.add_to,
 )
 _EPILOGUE = """
