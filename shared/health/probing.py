@@ -12,6 +12,7 @@ from shared.call_count import CallCount, counting_calls
 from shared.domain.errors import ConnectorError
 from shared.domain.finding import Condition, Finding
 from shared.health.report import Check
+from shared.traces import trace
 
 DEADLINE_S = 10.0
 _REMEDIES = {
@@ -64,7 +65,7 @@ def _look(name: str, look: Look) -> Sequence[Finding]:
         return (failure(name, error),)
     except Exception as problem:
         # The text of a stranger's exception may hold anything, so only its type is told on.
-        _log.exception("The health check %s broke", name)
+        _log.error("The health check %s broke: %s", name, trace(problem))
         what = f"The check itself broke ({type(problem).__name__})."
         return (Finding(name, Condition.FAILED, what, "Look at the app's log, and report it."),)
 

@@ -20,6 +20,7 @@ from shared.state.envelope import Envelope, parse
 from shared.state.queues import POISON_SUFFIX
 from shared.sync.journal import Journal, Work, tell_dropped
 from shared.sync.outcome import Outcome
+from shared.traces import trace
 
 _log = logging.getLogger(__name__)
 
@@ -86,8 +87,9 @@ def _attempt(work: Callable[[Envelope], Outcome], envelope: Envelope) -> Outcome
         return work(envelope)
     except ConnectorError as error:
         return error
-    except Exception:
-        _log.exception("%s %s failed in a way that was not foreseen", envelope.kind, envelope.id)
+    except Exception as problem:
+        # Without the exception's text, which may quote a customer's data.
+        _log.error("%s %s failed in a way that was not foreseen: %s", envelope.kind, envelope.id, trace(problem))
         return RetryLater(
             "An error that was not foreseen",
             code="unforeseen",

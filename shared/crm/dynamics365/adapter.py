@@ -48,11 +48,13 @@ from shared.domain.finding import Finding
 from shared.domain.mapping import CrmMapping
 from shared.domain.record import NewRecord, Record, RecordChange, RecordKind
 from shared.transport import Transport
+from shared.understood import understood
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 Result = TypeVar("Result")
 
 
+@understood
 class Dynamics365:
     """Opportunities and leads of one environment; safe to share between threads.
 

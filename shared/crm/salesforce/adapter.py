@@ -39,8 +39,10 @@ from shared.domain.finding import Finding
 from shared.domain.mapping import CrmMapping
 from shared.domain.record import NewRecord, Record, RecordChange, RecordKind
 from shared.transport import Transport
+from shared.understood import understood
 
 
+@understood
 class Salesforce:
     """Opportunities and leads of one org; safe to share between threads.
 
