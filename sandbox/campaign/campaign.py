@@ -49,11 +49,11 @@ class Options:
     @property
     def heal_every_s(self) -> int:
         """Each look lists what changed in ten minutes, so that many deals are looked at less often."""
-        return 4 if self.deals <= 100 else 15 if self.deals <= 500 else 60
+        return 3 if self.deals <= 100 else 15 if self.deals <= 500 else 60
 
     @property
     def message_hidden_s(self) -> int | None:
-        return None if self.real_waits else 15
+        return None if self.real_waits else 8
 
 
 class Campaign:

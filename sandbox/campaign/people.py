@@ -113,14 +113,29 @@ class People:
             self.refused += 1
             return False
         self.ledger.add(edit.deal, edit.side, edit.field, value, in_step=in_step)
+        if edit.side is Side.CRM and edit.field is Field.CURRENCY:
+            self._note_conversion(deal)
         self.edits[edit.side, edit.field] += 1
         return True
 
+    def _note_conversion(self, deal: Deal) -> None:
+        """Salesforce converts the amount when a seller changes the currency alone: that is an edit of his, too."""
+        amount = comparable(Field.DEAL_VALUE, self.shown(deal).values[Field.DEAL_VALUE])
+        noted = self.ledger.of(deal.planned.number, Field.DEAL_VALUE)
+        if all(edit.value != amount for edit in noted):
+            self.ledger.add(deal.planned.number, Side.CRM, Field.DEAL_VALUE, amount)
+
     def meet(self, number: int) -> Deal:
-        """The deal, with the id that the connector gave it on the other side, if it has one by now."""
+        """The deal, with the id that the connector gave it on the other side, if it has one by now.
+
+        A referral that was closed before it had a record is never told of one.
+        """
         deal = self.deals[number]
         if deal.record_id is None and deal.referral_id is not None:
-            deal.record_id = self.referral(deal).get("externalReferenceId") or None
+            referral = self.referral(deal)
+            deal.record_id = referral.get("externalReferenceId") or None
+            if deal.record_id is None and referral["status"] == "Closed":
+                deal.record_id = self._seller.record_of(deal.referral_id)
         elif deal.referral_id is None and deal.record_id is not None:
             deal.referral_id = self.shown(deal).referral_id or None
         return deal

@@ -168,6 +168,9 @@ class Dynamics365Seller(Seller):
             audit=audit_lines(row[AUDIT]),
         )
 
+    def record_of(self, referral_id: str) -> str | None:
+        return next(iter(self._hands.find("opportunity", **{REFERRAL_ID: referral_id})), None)
+
     def record_ids(self) -> list[str]:
         return self._hands.find("opportunity")
 

@@ -172,6 +172,9 @@ class SalesforceSeller(Seller):
             audit=audit_lines(row["Audit__c"]),
         )
 
+    def record_of(self, referral_id: str) -> str | None:
+        return next(iter(self._hands.find("Opportunity", Referral_Identifier__c=referral_id)), None)
+
     def record_ids(self) -> list[str]:
         return self._hands.find("Opportunity")
 

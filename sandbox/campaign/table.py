@@ -41,6 +41,7 @@ class Result:
     leaks: Sequence[str]
     settled_s: float
     deals: int
+    ids: Mapping[int, str]
     standings: Counter[Standing] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -98,6 +99,10 @@ def judge_all(
         leaks=find_leaks(fleet.logs, keys_in(world.folder / "keys.json")),
         settled_s=settled_s,
         deals=len(people.deals),
+        ids={
+            number: f"deal {number} (referral {deal.referral_id}, record {deal.record_id})"
+            for number, deal in people.deals.items()
+        },
     )
 
 
@@ -159,7 +164,7 @@ def table(result: Result, crm: str) -> str:
 
 def complaints(result: Result, most: int = 40) -> list[str]:
     """What is not as it must be, one line each."""
-    lines = [f"deal {one.deal}, {one.field}: {one.standing}. {one.text}" for one in result.bad]
+    lines = [f"{result.ids.get(one.deal, '')}, {one.field}: {one.standing}. {one.text}" for one in result.bad]
     lines += [f"failed: {run['kind']} {run['subject_id']}: {run['message']}" for run in result.failed_runs]
     lines += [f"still waiting in {name}: {count}" for name, count in result.waiting.items()]
     lines += [f"leak: {where}" for where in result.leaks]
