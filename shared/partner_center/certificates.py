@@ -13,7 +13,7 @@ import time
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,8 +38,13 @@ _OUTAGE_KEPT_FOR = timedelta(seconds=5)
 _CACHE_LIMIT = 32
 
 
+_MAYBE_ROTATED = ("signature_wrong", "certificate_untrusted")
+"""Refusals that a certificate which has changed at its address would explain."""
+
+
 @dataclass(frozen=True)
 class _Kept:
+    since: datetime
     until: datetime
     chain: tuple[Certificate, ...] = ()
     error: ConnectorError | None = None
@@ -89,6 +94,22 @@ class CertificateSource:
             raise _again(kept.error)
         return kept.chain
 
+    def newer(self, url: str) -> tuple[Certificate, ...] | None:
+        """What is at the address of a kept certificate now; ``None`` if that was looked at within the last minute, or
+        is no certificate: what was kept then stays."""
+        now = self._clock()
+        with self._lock:
+            kept = self._good.get(url)
+            if kept is None or kept.since + _REFUSAL_KEPT_FOR > now:
+                return None
+            # Whatever comes of it, forged webhooks make it look no sooner again.
+            self._good[url] = replace(kept, since=now)
+        fetched = self._fetched(url, now)
+        if fetched.error is not None:
+            return None
+        self._keep(url, fetched)
+        return fetched.chain
+
     def _check(self, url: str) -> None:
         match = re.fullmatch(r"https://([A-Za-z0-9.-]+(?::[0-9]{1,5})?)(/.*)", url, re.ASCII)
         if not match or match[1].lower() not in self._allowed_hosts or not self._path.fullmatch(match[2]):
@@ -104,11 +125,11 @@ class CertificateSource:
                 chain = self._issuers.complete(chain, deadline)
             until = min(now + _KEPT_FOR, *(certificate.not_valid_after_utc for certificate in chain))
         except Forged as refused:
-            return _Kept(now + _REFUSAL_KEPT_FOR, error=refused)
+            return _Kept(now, now + _REFUSAL_KEPT_FOR, error=refused)
         except RetryLater as outage:
-            return _Kept(now + _OUTAGE_KEPT_FOR, error=outage)
+            return _Kept(now, now + _OUTAGE_KEPT_FOR, error=outage)
         # An expired certificate may have been renewed at the same address: it is asked for again, but not each time.
-        return _Kept(max(until, now + _REFUSAL_KEPT_FOR), chain)
+        return _Kept(now, max(until, now + _REFUSAL_KEPT_FOR), chain)
 
     def _keep(self, url: str, kept: _Kept) -> None:
         with self._lock:
@@ -187,4 +208,10 @@ class WebhookVerifier:
         """
         signature = parse_signature_headers(headers)
         chain = self._source.get(signature.certificate_url)
-        verify(body, signature.signature, chain, self._roots, self._clock())
+        try:
+            verify(body, signature.signature, chain, self._roots, self._clock())
+        except Forged as refused:
+            rotated = self._source.newer(signature.certificate_url) if refused.code in _MAYBE_ROTATED else None
+            if rotated is None or rotated == chain:
+                raise
+            verify(body, signature.signature, rotated, self._roots, self._clock())

@@ -84,7 +84,7 @@ def test_an_event_with_something_wrong_is_an_event_or_refused(document: Any) -> 
     try:
         event = parse_event(body)
     except Rejected as error:
-        assert error.code in ("malformed_event", "bad_id")
+        assert error.code in ("malformed_event", "not_a_guid")
         assert "\n" not in str(error)
     else:
         assert event is None or (event.name in REFERRAL_EVENTS and len(event.referral_id) == 36)
