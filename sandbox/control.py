@@ -3,7 +3,7 @@
 Over HTTP, for a demo or a test in another process; the same object is at hand in the process itself.
 
 =======  ====================  ======================================================================
-GET      ``/_control/calls``   ``[{"method", "path", "status", "operation"}]``, oldest first
+GET      ``/_control/calls``   ``[{"method", "path", "status", "correlation_id", "operation"}]``, oldest first
 DELETE   ``/_control/calls``   forgets them
 POST     ``/_control/faults``  one :class:`Fault` as JSON
 DELETE   ``/_control/faults``  takes back all orders that have not fired
@@ -24,6 +24,7 @@ from aiohttp import web
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CONTROL_PREFIX = "/_control/"
+_CORRELATION_HEADERS = ("MS-CorrelationId", "x-ms-client-request-id", "x-sfdc-request-id")
 # GUIDs, and the 18 characters of Salesforce.
 _IDS = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|(?<=/)[0a][0-9A-Za-z]{14}[A-Z0-5]{3}(?=/|$)")
 
@@ -51,11 +52,15 @@ class Fault:
 
 @dataclass(frozen=True)
 class Call:
-    """One request that reached the simulator. ``operation`` is method and path with ids replaced by ``*``."""
+    """One request that reached the simulator. ``operation`` is method and path with ids replaced by ``*``.
+
+    ``correlation_id`` is the caller's own, in the header that the service has for it; empty where none came.
+    """
 
     method: str
     path: str
     status: int
+    correlation_id: str = ""
 
     @property
     def operation(self) -> str:
@@ -117,18 +122,19 @@ class Control:
         async def controlled(request: web.Request, handler: Handler) -> web.StreamResponse:
             if request.path.startswith(CONTROL_PREFIX):
                 return await handler(request)
+            correlation_id = next(filter(None, map(request.headers.get, _CORRELATION_HEADERS)), "")
             fault = self.take(request.method, request.path_qs)
             if fault and fault.delay_s:
                 await asyncio.sleep(fault.delay_s)
             if fault and not fault.after_commit:
-                self.record(Call(request.method, request.path, fault.status))
+                self.record(Call(request.method, request.path, fault.status, correlation_id))
                 return _faulty(request, fault)
             try:
                 response = await handler(request)
             except web.HTTPException as refused:
-                self.record(Call(request.method, request.path, refused.status))
+                self.record(Call(request.method, request.path, refused.status, correlation_id))
                 raise
-            self.record(Call(request.method, request.path, response.status))
+            self.record(Call(request.method, request.path, response.status, correlation_id))
             return _faulty(request, fault) if fault else response
 
         return controlled

@@ -42,6 +42,7 @@ def tell_backlog(queues: Queues, clock: Clock) -> None:
         poison=poison,
         oldest_s=max(known_s, default=None),
         queues=[{"queue": queue, "messages": length} for queue, length in lengths.items() if length],
+        correlation_id="",  # it is of no event
     )
 
 
