@@ -15,6 +15,7 @@ from typing import Any
 from cosell.asking import add_asking, agreed, must_be_answerable
 from cosell.commands import UsageError
 from cosell.migration_report import (
+    deals,
     done_text,
     flows_text,
     flows_that_listen,
@@ -27,6 +28,7 @@ from cosell.spending import spending
 from cosell.webhook_handover import give_back, own_address, points_here, read_kept, take_over
 from shared.connector import Connector, build_connector
 from shared.domain.adopt import Choice
+from shared.partner_center.registration import Registration
 from shared.settings import load_settings
 from shared.sync.adopt import Adopted, Survey, adopt_all, survey
 
@@ -93,9 +95,11 @@ class _Migration:
 
     def run(self) -> int:
         crm = self.connector.crm.name
+        # Whatever could keep the webhook from being taken over is said before anything is read or written.
+        present = None if self.options.links_only else self.connector.registration.get()
         if not (self.options.links_only or self.options.dry_run):
             own_address(self.connector.settings.public_url)
-            self._must_have_key()
+            self._must_have_key(present)
         found = self._survey()
         document: dict[str, Any] = {**report_document(found, crm), "adopted": 0, "webhook": None}
         self._say(report_text(found, crm))
@@ -109,7 +113,7 @@ class _Migration:
             self._say("Nothing was written.")
             return 1
         if not self.options.links_only:
-            webhook, is_refused = self._take_webhook_over()
+            webhook, is_refused = self._take_webhook_over(present)
             document["webhook"], has_failed = webhook, has_failed or is_refused
         if self.options.json:
             print(json.dumps(document, indent=2))
@@ -135,14 +139,13 @@ class _Migration:
             return None
         if count == 0:
             return Adopted(0, 0, ())
-        if not agreed(self.options, f"\nTake {count:,} deals over? Neither side is written to."):
+        if not agreed(self.options, f"\nTake {deals(count)} over? Neither side is written to."):
             return None
         return adopt_all(self.connector.sides, found.candidates, Progress())
 
-    def _take_webhook_over(self) -> tuple[dict[str, Any], bool]:
+    def _take_webhook_over(self, present: Registration | None) -> tuple[dict[str, Any], bool]:
         """What is registered, and whether the answer was no."""
         registration, public_url = self.connector.registration, self.connector.settings.public_url
-        present = registration.get()
         is_ours = points_here(present, public_url)
         registered = "nowhere" if present is None else present.address
         self._say(f"\nPartner Center sends this tenant's webhooks to: {registered}{' (this app)' if is_ours else ''}")
@@ -162,7 +165,9 @@ class _Migration:
         self._say(flows_text(flows_that_listen(self.connector.crm.name), "Now turn these flows off, too:"))
         return {**shown, "points_here": True, "taken_over": True, "kept_in": str(self.options.keep)}, False
 
-    def _must_have_key(self) -> None:
+    def _must_have_key(self, present: Registration | None) -> None:
+        if points_here(present, self.connector.settings.public_url):
+            return
         if self.options.key_file is None and not sys.stdin.isatty():
             raise UsageError("Name the file of the function key with --key-file, or add --links-only.")
         if self.options.key_file is not None:

@@ -80,8 +80,12 @@ def report_text(found: Survey, crm: str) -> str:
     return "\n".join(lines)
 
 
+def deals(count: int) -> str:
+    return f"{count:,} deal{'' if count == 1 else 's'}"
+
+
 def done_text(done: Adopted) -> str:
-    lines = [f"{done.adopted:,} deals taken over; neither side was written to."]
+    lines = [f"{deals(done.adopted)} taken over; neither side was written to."]
     if done.busy:
         lines.append(f"{done.busy:,} were being synced just then. Run this again to see what became of them.")
     return "\n".join([*lines, *done.refused])

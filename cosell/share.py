@@ -20,8 +20,8 @@ from shared.sync.choose import Chosen, Standing, look_at, switch_to_sync
 
 _DESCRIPTION = """
 Sets Sync with Partner Center to Yes on the opportunities that a file or --ids names, and help and visibility as the
-file says. The running app then shares them like any other. First each is checked as the app would do it: what it lacks is
-listed by line, and it is left out. May be repeated: what is shared already is passed over.
+file says. The running app then shares them like any other. First each is checked as the app would do it: what it lacks
+is listed by line, and it is left out. May be repeated: what is shared already is passed over.
 Columns: Opportunity Id*, How can Microsoft help?, Referral visibility.
 """
 _HEADINGS = {
