@@ -457,6 +457,9 @@ resource appSettings 'Microsoft.Web/sites/config@2024-11-01' = {
     AzureWebJobsStorage__tableServiceUri: storage.properties.primaryEndpoints.table
     APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.properties.clientId};Authorization=AAD'
+    // Every log line is kept: the host's exporter keeps five traces a second by itself, and drops the lines of the others.
+    OTEL_TRACES_SAMPLER: 'microsoft.fixed_percentage'
+    OTEL_TRACES_SAMPLER_ARG: '1'
     PYTHON_THREADPOOL_THREAD_COUNT: string(threadCount)
     // Which identity DefaultAzureCredential uses: for the vault, and for Dynamics 365 without an app registration.
     AZURE_CLIENT_ID: identity.properties.clientId
