@@ -1,6 +1,8 @@
 # make run           the whole product on the sandbox: simulators, storage, the app; runs until Ctrl-C
 # make run ONCE=1    the same main job, both sides compared at the end; exit 0 only if every pair agrees
 # make test          all tests and linters
+# make campaign      many deals, edits and faults at once; exit 0 only if nothing is lost, doubled or left unexplained
+#                    (SEED, DEALS, MINUTES, CRM, EDITS, FAULTS, HOSTS; docs/reliability.md)
 # make health        what of an installation works and what does not (settings from local.settings.json)
 
 PYTHON ?= python3
@@ -10,7 +12,7 @@ BIN := $(VENV)/bin
 RUNTIME := azure-functions-runtime==1.3.0
 WORKERS ?= 2
 
-.PHONY: run test lint setup health clean
+.PHONY: run campaign test lint setup health clean
 
 run: setup
 	@$(BIN)/python -m sandbox --crm $(or $(CRM),dynamics365) $(if $(ONCE),--once) $(if $(DOCUMENTS),--documents $(DOCUMENTS)) $(if $(PORT),--port $(PORT))
@@ -22,6 +24,9 @@ lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+campaign: setup
+	@$(BIN)/python -m sandbox.campaign --crm $(or $(CRM),dynamics365) --seed $(or $(SEED),1) --deals $(or $(DEALS),50) --minutes $(or $(MINUTES),2) $(if $(EDITS),--edits $(EDITS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(HOSTS),--hosts $(HOSTS))
 
 health: setup
 	@$(BIN)/python -m cosell health --settings local.settings.json

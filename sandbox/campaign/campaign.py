@@ -26,6 +26,8 @@ WAITING_PER_HOST = 60
 """So many messages per host may wait before people pause: edits come as fast as the app takes them in."""
 LOOK_EVERY_S = 0.25
 TELL_EVERY_S = 3.0
+LONGEST_WAIT_S = 10.0
+"""For deals to reach the side on which they are to be edited, once all else is done."""
 PATIENCE = 3
 """Edits may take so many times as long as was asked for; what was not made by then is not made."""
 
@@ -125,8 +127,15 @@ class Campaign:
             self._sleep_until(self._began_s + self._made * pace_s)
             if time.monotonic() > deadline:
                 break
-        for edit in list(later):
-            self._make(edit, later)
+        self._make_what_is_left(later, deadline)
+
+    def _make_what_is_left(self, later: deque[PlannedEdit], deadline: float) -> None:
+        """Edits of deals that had not reached that side; those of a deal that never will are not made."""
+        deadline = min(deadline, time.monotonic() + LONGEST_WAIT_S)
+        while later and time.monotonic() < deadline:
+            for _ in range(len(later)):
+                self._make(later.popleft(), later)
+            time.sleep(LOOK_EVERY_S)
 
     def _make(self, edit: PlannedEdit, later: deque[PlannedEdit]) -> None:
         try:
