@@ -14,7 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from shared.domain.errors import ConnectorError, RetryLater
+from shared.partner_center.answers import SERVICE
 from shared.partner_center.tokens import RefreshTokenStore
+from shared.telemetry import Event, tell
 
 REFERRALS_SCOPE = "https://api.partner.microsoft.com/.default"
 WEBHOOKS_SCOPE = "https://api.partnercenter.microsoft.com/.default"
@@ -139,7 +141,7 @@ class PartnerCenterTokens:
         try:
             self._seen = self._store.load()
         except ConnectorError as problem:
-            _log.warning("The stored Partner Center refresh token could not be read. %s", problem)
+            _tell("The stored Partner Center refresh token could not be read.", "refresh_token_unread", problem)
         return self._seen
 
     def _keep(self, used: str, latest: str) -> None:
@@ -154,9 +156,8 @@ class PartnerCenterTokens:
                 self._store.save(latest)
         except ConnectorError as problem:
             # Entra does not revoke the old token on rotation, and the next exchange saves again.
-            _log.warning(
-                "The rotated Partner Center refresh token could not be saved: the old one serves on. %s", problem
-            )
+            what = "The rotated Partner Center refresh token could not be saved: the old one serves on."
+            _tell(what, "refresh_token_unsaved", problem)
             self._refresh, self._unsaved = used, latest
             return
         self._refresh, self._unsaved = latest, None
@@ -200,6 +201,10 @@ def open_application(authority: str, client_id: str, client_secret: str | None =
     if client_secret is None:
         return msal.PublicClientApplication(client_id, **options)
     return msal.ConfidentialClientApplication(client_id, client_credential=client_secret, **options)
+
+
+def _tell(what: str, code: str, problem: ConnectorError) -> None:
+    tell(_log, logging.WARNING, Event.SIGN_IN, f"{what} {problem}", service=SERVICE, code=code)
 
 
 def _refusal(answer: dict[str, Any]) -> RetryLater:

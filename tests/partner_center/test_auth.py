@@ -197,7 +197,8 @@ def test_failed_save_does_not_stop_the_sync(
     authorize = open_tokens(store, initial=initial).authorizer(REFERRALS_SCOPE)
     authorize(False)
     authorize(True)
-    assert "could not be saved" in caplog.text
+    assert "sign_in: The rotated Partner Center refresh token could not be saved" in caplog.text
+    assert '"code":"refresh_token_unsaved"' in caplog.text
     assert "Wait." in caplog.text
     store.failing = None
     authorize(True)
