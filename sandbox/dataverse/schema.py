@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tomllib
 import uuid
 from collections.abc import Mapping
@@ -161,8 +162,8 @@ class Schema:
 
     def put_column(self, table: str, column: Column) -> None:
         """Adds it, with what follows from it: money has its value in the base currency, and a currency."""
-        columns = {**self.tables[table].columns, column.name: column}
-        self.tables[table] = replace(self.tables[table], columns={**_money_columns(columns), **columns})
+        columns = {**_money_columns({column.name: column}), **self.tables[table].columns, column.name: column}
+        self.tables[table] = replace(self.tables[table], columns=columns)
 
     def put_keys(self, table: str, built: Mapping[str, tuple[str, ...]], unbuilt: Mapping[str, KeyIndex]) -> None:
         self.tables[table] = replace(self.tables[table], keys=dict(built), unbuilt_keys=dict(unbuilt))
@@ -179,6 +180,7 @@ class Schema:
         self.tables[table] = replace(self.tables[table], change_tracking=enabled)
 
 
+@functools.cache
 def stable_id(*parts: str) -> str:
     """The same GUID for the same words, so that ids in demos and tests stay put."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, "dataverse:" + "/".join(parts)))

@@ -82,7 +82,7 @@ class Security:
 
     def roles_of_user(self, user: Row, tail: list[str], request: Request) -> Answer:
         """``systemuserroles_association``: read, or with ``$ref`` added to."""
-        held = self.roles_of.setdefault(user.id, set())
+        held = self.roles_of.get(user.id, set())
         if request.method == "GET" and not tail:
             value = [{"roleid": role_id} for role_id in sorted(held)]
             return Answer(200, {"@odata.context": f"{request.root}$metadata#roles(roleid)", "value": value})
@@ -93,7 +93,7 @@ class Security:
             role = referenced(self.rows, link, request.root, "roles")
             if role.table != "role" or role.values["businessunitid"] != user.values["businessunitid"]:
                 raise errors.bad_argument("The role and the user must belong to the same business unit.")
-            held.add(role.id)
+            self.roles_of[user.id] = held | {role.id}
             return Answer(204)
         raise errors.not_allowed(request.method)
 

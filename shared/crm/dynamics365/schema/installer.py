@@ -5,8 +5,9 @@ https://learn.microsoft.com/power-apps/developer/data-platform/webapi/use-web-ap
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from shared.crm.dynamics365.schema import definitions
@@ -23,7 +24,7 @@ TIMEOUT = Timeout(connect_s=5.0, read_s=300.0)
 LOCKED_CODE = "0x80071151"
 """CustomizationLockException: another customization of the environment is under way."""
 TRIES = 8
-"""In a row without an answer, before the command gives up. Nothing is lost: it goes on when it is run again."""
+"""In a row that bring nothing on, before the command gives up. Nothing is lost: it goes on when it is run again."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 60.0
 _POLL_S = 5.0
 _AGAIN = "Run the command again: it goes on where it stopped."
@@ -90,7 +91,7 @@ class Dynamics365Schema:
                 remedy="Mend it, or name other columns in customize.toml and leave these out with --file.",
                 service=SERVICE,
             )
-        return _told(_Run(self._compare, self._send, progress, self._pause, self._wait_s).finish())
+        return _told(_Run(self._compare, self._send, progress, self._pause, self._wait_s).finish(first))
 
     def _compare(self, is_published: bool | None = None) -> Difference:
         found = self._environment()
@@ -138,16 +139,13 @@ class _Run:
         self._is_published: bool | None = None
         # What was answered with success, and how often the environment has been looked at since.
         self._looks_since: dict[str, int] = {}
-        self._failures = 0
+        self._failures, self._fewest_steps = 0, sys.maxsize
 
-    def finish(self) -> Difference:
+    def finish(self, difference: Difference) -> Difference:
         """Nothing is missing any more; indexes of keys may still be in the building when the time is over."""
         while True:
-            difference = self._looked()
             if due := difference.due(self._looks_since):
-                for step in due:
-                    if not self._take(step):
-                        break
+                self._take_in_order(due)
             elif not (difference.steps or difference.building):
                 return difference
             elif self._left_s <= 0 or self._has_failed_again(difference):
@@ -155,6 +153,7 @@ class _Run:
             else:
                 self._left_s -= _POLL_S
                 self._pause(_POLL_S)
+            difference = self._looked()
 
     def _looked(self) -> Difference:
         while True:
@@ -164,7 +163,15 @@ class _Run:
                 self._wait_after(error)
                 continue
             self._looks_since = {what: looks + 1 for what, looks in self._looks_since.items()}
+            if len(difference.steps) < self._fewest_steps:
+                self._fewest_steps, self._failures = len(difference.steps), 0
             return difference
+
+    def _take_in_order(self, steps: Iterable[Step]) -> None:
+        """Until one of them fails: only another look can tell what became of it."""
+        for step in steps:
+            if not self._take(step):
+                return
 
     def _take(self, step: Step) -> bool:
         """Whether it was answered with success. A refusal counts only if the environment still lacks it afterwards:
