@@ -18,6 +18,9 @@ from shared.domain.referral import ReferralStage
 from shared.domain.stages import Stages, plan_stages
 from shared.domain.values import Person, Solution
 from shared.sync.adopt import Adopted, Candidate, Survey, adopt_all, survey
+from shared.sync.outcome import Result
+from shared.sync.related import bring_related
+from tests.property.lead_world import LeadWorld
 from tests.property.world import World
 
 ACCEPTED = {"status": "Active", "substatus": "Accepted"}
@@ -192,12 +195,14 @@ def test_stages_that_differ_are_told_with_what_becomes_of_them() -> None:
     assert tenant.world.partner_center.peek(waiting_there)["substatus"] == "Accepted"
 
 
-def test_a_deal_that_is_over_is_taken_as_it_is_and_is_not_looked_at_again() -> None:
+@pytest.mark.parametrize("choice", Choice)
+def test_a_deal_that_is_over_is_taken_as_it_is_and_is_not_looked_at_again(choice: Choice) -> None:
     tenant = Tenant()
-    referral_id = tenant.linked(CrmStage.LOST, state={"status": "Closed", "substatus": "Won"}, **DIFFERENT)
-    (candidate,) = tenant.survey(Choice.CRM).candidates
-    assert endings(candidate)["stage"] is Ending.STAYS
-    tenant.adopt(Choice.CRM)
+    values = {"deal_value": Decimal(9), "notes": "The seller's words."}
+    referral_id = tenant.linked(CrmStage.LOST, state={"status": "Closed", "substatus": "Won"}, **values)
+    (candidate,) = tenant.survey(choice).candidates
+    assert endings(candidate) == dict.fromkeys(("stage", "deal_value", "notes"), Ending.STAYS)
+    tenant.adopt(choice)
     link = tenant.link(referral_id)
     assert (link.status, link.base is not None and link.base["etag"] is not None) == (LinkStatus.CLOSED, True)
     tenant.world.referral_changed(referral_id)
@@ -301,6 +306,7 @@ def test_microsoft_is_not_invited_again_and_its_old_answer_is_no_news() -> None:
     world.crm.edit(tenant.record_of(referral_id), {"description": "Ours"})
     world.record_changed(tenant.record_of(referral_id))
     assert world.partner_center.calls["create"] == 0
+    assert bring_related(world.sides, theirs).result is Result.UNCHANGED
     assert not any("Microsoft" in line for line in world.audit(tenant.record_of(referral_id)))
 
 
@@ -342,3 +348,41 @@ def test_what_changed_since_it_was_read_travels_with_the_next_sync() -> None:
     adopt_all(tenant.world.sides, found.candidates, tenant.said.append)
     tenant.world.record_changed(tenant.record_of(referral_id))
     assert tenant.world.partner_center.peek(referral_id)["details"]["dealValue"] == 5
+
+
+def everything_adopted(world: World) -> list[Candidate]:
+    """All links forgotten and taken over anew, leads too; what was found."""
+    world.links.links.clear()
+    found = survey(world.sides, RecordKind, [], lambda text: None, lambda seconds: None)
+    assert found.unpaired == ()
+    adopt_all(world.sides, found.candidates, lambda text: None)
+    return list(found.candidates)
+
+
+def test_all_that_the_sync_itself_has_brought_into_step_agrees() -> None:
+    world = LeadWorld()
+    for state in (OPEN, ACCEPTED, {"status": "Closed", "substatus": "Won"}):
+        world.incoming(**state)
+        world.incoming_lead()
+    world.opportunity(**{world.record_mapping.field("help").crm: "General or other"})
+    world.settle()
+    before = world.writes()
+    candidates = everything_adopted(world)
+    assert len(candidates) == 7
+    assert [one.differences for one in candidates] == [()] * 7
+    world.settle()
+    assert world.writes() == before
+
+
+def test_a_lead_that_was_accepted_becomes_an_opportunity_then_and_once() -> None:
+    world = LeadWorld()
+    referral_id, lead_id = world.taken_in()
+    world.partner_center.edit(referral_id, ACCEPTED)
+    (candidate,) = everything_adopted(world)
+    assert endings(candidate) == {"stage": Ending.PARTNER_CENTER}
+    world.settle()
+    (opportunity_id,) = world.opportunities()
+    (candidate,) = everything_adopted(world)
+    assert (candidate.record.id, candidate.differences) == (opportunity_id, ())
+    world.settle()
+    assert (world.opportunities(), world.crm.ids(RecordKind.LEAD)) == ((opportunity_id,), (lead_id,))
