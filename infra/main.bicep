@@ -166,8 +166,14 @@ param operatorPrincipalType string = 'User'
 @description('Storage and vault behind private endpoints in a virtual network of their own. Each of the four endpoints costs.')
 param virtualNetwork bool = false
 
-@description('Address range of that network, at least /24.')
+@description('Address range of that network.')
 param virtualNetworkAddresses string = '10.90.0.0/24'
+
+@description('Part of it for the app\'s instances, at least /27.')
+param appSubnetAddresses string = '10.90.0.0/26'
+
+@description('Part of it for the private endpoints, at least /28.')
+param endpointSubnetAddresses string = '10.90.0.64/26'
 
 @description('Address, or range in CIDR form, from which people may reach the vault besides. Empty: none.')
 param operatorIpAddress string = ''
@@ -654,14 +660,14 @@ resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = if (virtualNet
       {
         name: 'app'
         properties: {
-          addressPrefix: cidrSubnet(virtualNetworkAddresses, 26, 0)
+          addressPrefix: appSubnetAddresses
           delegations: [{ name: 'app', properties: { serviceName: 'Microsoft.App/environments' } }]
         }
       }
       {
         name: 'endpoints'
         properties: {
-          addressPrefix: cidrSubnet(virtualNetworkAddresses, 26, 1)
+          addressPrefix: endpointSubnetAddresses
           privateEndpointNetworkPolicies: 'Disabled'
         }
       }

@@ -7,7 +7,6 @@ Runtime values, like the address of a storage account, are placeholders that say
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -225,7 +224,6 @@ def _hash(*texts: str) -> str:
 
 
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    "cidrSubnet": lambda whole, size, at: str(list(ipaddress.ip_network(whole).subnets(new_prefix=size))[at]),
     "empty": lambda value: not value,
     "environment": lambda: {
         "authentication": {"loginEndpoint": "https://login.microsoftonline.com/"},
