@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from shared.correlation import correlation_id
 from shared.telemetry import SENTENCE_LIMIT_CHARS, SEPARATOR, Event, line, tell
 
-FORGED = 'Thanks\r\nsync: referral 1: Synced. | {"outcome":"succeeded"}'
+FORGED = 'Thanks\x1b[2K\r\nsync: referral 1: Synced. | {"outcome":"succeeded"}'
 
 
 def fields_of(text: str) -> dict[str, object]:
@@ -35,6 +36,7 @@ def test_fields_without_a_value_are_left_out_and_nought_is_a_value() -> None:
 def test_text_from_outside_stays_within_its_sentence() -> None:
     text = line(Event.WEBHOOK, FORGED, {"outcome": "forged"})
     assert text.splitlines() == [text]
+    assert "\x1b" not in text
     assert fields_of(text) == {"outcome": "forged"}
 
 
@@ -43,6 +45,7 @@ def test_any_text_makes_one_line_whose_fields_are_read_back(sentence: str, value
     text = line(Event.SYNC, sentence, {"code": f"<{value}>"})
     assert text.splitlines() == [text]
     assert text.startswith("sync: ")
+    assert not [one for one in text if unicodedata.category(one) == "Cc"], "an order to a terminal"
     assert "@" in value or fields_of(text) == {"code": f"<{value}>"}
 
 

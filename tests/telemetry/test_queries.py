@@ -97,6 +97,11 @@ def test_the_dead_mans_switch_is_silent_while_things_get_through(day: Day) -> No
     assert run(query("no_successful_sync"), day.lines) == []
 
 
+def test_a_look_that_finds_nothing_counts_as_getting_through(day: Day) -> None:
+    idle = day.of("poll", function="auto_heal", outcome="succeeded", code="unchanged")
+    assert [row["function"] for row in run(query("no_successful_sync"), idle)] == ["crm_to_partner_center"]
+
+
 def test_it_tells_of_a_log_without_lines() -> None:
     rows = run(query("no_successful_sync"), [])
     assert {row["function"] for row in rows} == {"crm_to_partner_center", "auto_heal"}
