@@ -15,6 +15,8 @@ from shared.state.tables import Row, Tables
 ROW_VERSION = 1
 MESSAGE_LIMIT_CHARS = 8_000
 SHORT_VALUE_CHARS = 500
+SHORT_VALUE_CHARS_OUTSIDE_ASCII = 125
+"""Stored as JSON in ASCII, where an emoji takes twelve characters."""
 _TEXTS = ("referral_id", "record_id", "kind", "trigger", "direction", "outcome", "error_code", "request_id")
 
 
@@ -83,10 +85,14 @@ def _properties(line: AuditLine) -> Entity:
 
 def _shortened(line: AuditLine) -> AuditLine:
     conflicts = (
-        {name: cut(value, SHORT_VALUE_CHARS) if isinstance(value, str) else value for name, value in conflict.items()}
+        {name: _short(value) if isinstance(value, str) else value for name, value in conflict.items()}
         for conflict in line.conflicts[:100]
     )
     return replace(line, conflicts=tuple(conflicts), fields_changed=line.fields_changed[:100])
+
+
+def _short(value: str) -> str:
+    return cut(value, SHORT_VALUE_CHARS if value.isascii() else SHORT_VALUE_CHARS_OUTSIDE_ASCII)
 
 
 def _line(row: Row) -> AuditLine:
