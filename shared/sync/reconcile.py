@@ -20,6 +20,7 @@ from shared.domain.settle import RecordAfter, presumed_record, settle
 from shared.sync.invitation import invite_microsoft, should_invite
 from shared.sync.outcome import Outcome, Result
 from shared.sync.pair import Pair, read_pair, record_id_of, referral_id_of
+from shared.sync.room import require_room
 from shared.sync.sides import LockedLink, Sides
 
 REPLACE_REFERENCE = "replace_reference"
@@ -120,7 +121,12 @@ def _apply(sides: Sides, locked: LockedLink, pair: Pair, planned: Plan, told: To
 
 
 def _begin(locked: LockedLink, pair: Pair, planned: Plan) -> None:
-    """Whoever finds this sync cut off knows what of it to look for."""
+    """Whoever finds this sync cut off knows what of it to look for; what could not be remembered is not begun."""
+    views, unwritten = (pair.referral_view, pair.record_view), RecordChange({})
+    agreed = settle(
+        planned, views, pair.versions, pair.mapping, referral_after=None, change=unwritten, record_after=None
+    )
+    require_room(agreed, pair.mapping)
     if pair.base is not None and planned.begun:
         begun = still_begun(pair.base, pair.untold, planned.begun)
         locked.save(replace(locked.link, base=dump_base(replace(pair.base, begun=begun), pair.mapping)))
