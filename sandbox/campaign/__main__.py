@@ -70,7 +70,7 @@ def _options() -> Options:
         crm=given.crm,
         hosts=given.hosts,
         real_waits=real_waits,
-        settle_s=20 * 60 if real_waits else 120 + given.minutes * 60,
+        settle_s=25 * 60 if real_waits else 10 * 60,
     )
 
 

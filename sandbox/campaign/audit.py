@@ -37,6 +37,11 @@ class ConflictLine:
         )
         return _same(field, ours, winner) and _same(field, theirs, loser)
 
+    def names(self, field: Field, value: Any) -> bool:
+        """Whether the line names this value, or is of a personal field and names none."""
+        told = (self.partner_center, self.crm)
+        return None in told or any(_same(field, one, value) for one in told if one is not None)
+
 
 def conflict_lines(audit: Iterable[str]) -> list[ConflictLine]:
     """Newest first, as the audit has them."""

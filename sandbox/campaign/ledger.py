@@ -22,7 +22,8 @@ SHOWN = (*MERGED, Field.NAME, Field.VISIBILITY)
 class Edit:
     """One edit that its side took. ``order`` is that of commits on both sides together, 1 being the first.
 
-    ``in_step``: both sides held the same value right before, so that whoever edited had seen all there was to see.
+    ``before`` is what the side held right before, ``across`` what the other side held then; ``None`` for what is not
+    merged, and where the other side did not have the deal yet.
     """
 
     deal: int
@@ -31,7 +32,13 @@ class Edit:
     value: Any
     at: datetime
     order: int
-    in_step: bool
+    before: Any = None
+    across: Any = None
+
+    @property
+    def in_step(self) -> bool:
+        """Both sides held the same, so that whoever edited had seen all there was to see."""
+        return self.before is not None and bool(self.before == self.across)
 
 
 class Ledger:
@@ -39,9 +46,10 @@ class Ledger:
         self._edits: dict[tuple[int, Field], list[Edit]] = defaultdict(list)
         self._order = itertools.count(1)
 
-    def add(self, deal: int, side: Side, field: Field, value: Any, *, in_step: bool = False) -> None:
+    def add(self, deal: int, side: Side, field: Field, value: Any, *, before: Any = None, across: Any = None) -> None:
         """To be called right after the side took the edit, in the order of the edits."""
-        made = Edit(deal, side, field, comparable(field, value), datetime.now(UTC), next(self._order), in_step)
+        values = (None if one is None else comparable(field, one) for one in (before, across))
+        made = Edit(deal, side, field, comparable(field, value), datetime.now(UTC), next(self._order), *values)
         self._edits[deal, field].append(made)
 
     def of(self, deal: int, field: Field) -> list[Edit]:

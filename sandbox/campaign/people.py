@@ -106,15 +106,17 @@ class People:
         deal = self.meet(edit.deal)
         if (deal.record_id if edit.side is Side.CRM else deal.referral_id) is None:
             raise NotYet
-        in_step = self._in_step(deal, edit.field)
-        try:
-            value = self._in_crm(deal, edit) if edit.side is Side.CRM else self._in_partner_center(deal, edit)
-        except (Refused, Refusal):
-            self.refused += 1
-            return False
-        self.ledger.add(edit.deal, edit.side, edit.field, value, in_step=in_step)
-        if edit.side is Side.CRM and edit.field is Field.CURRENCY:
-            self._note_conversion(deal)
+        # Nobody writes to either side between the look at both and the edit.
+        with self._store.lock, self._seller.alone():
+            before, across = self._both(deal, edit)
+            try:
+                value = self._in_crm(deal, edit) if edit.side is Side.CRM else self._in_partner_center(deal, edit)
+            except (Refused, Refusal):
+                self.refused += 1
+                return False
+            self.ledger.add(edit.deal, edit.side, edit.field, value, before=before, across=across)
+            if edit.side is Side.CRM and edit.field is Field.CURRENCY:
+                self._note_conversion(deal)
         self.edits[edit.side, edit.field] += 1
         return True
 
@@ -148,11 +150,13 @@ class People:
         assert deal.record_id is not None
         return self._seller.show(deal.record_id)
 
-    def _in_step(self, deal: Deal, field: Field) -> bool:
-        if deal.record_id is None or deal.referral_id is None or field not in SHOWN:
-            return False
-        there, here = referral_values(self.referral(deal))[field], self.shown(deal).values[field]
-        return bool(comparable(field, there) == comparable(field, here))
+    def _both(self, deal: Deal, edit: PlannedEdit) -> tuple[Any, Any]:
+        """What the side of the edit holds, and what the other one does."""
+        if deal.record_id is None or deal.referral_id is None or edit.field not in SHOWN:
+            return None, None
+        there = referral_values(self.referral(deal))[edit.field]
+        here = self.shown(deal).values[edit.field]
+        return (here, there) if edit.side is Side.CRM else (there, here)
 
     def _in_partner_center(self, deal: Deal, edit: PlannedEdit) -> Any:
         assert deal.referral_id is not None

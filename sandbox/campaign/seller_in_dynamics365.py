@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -167,6 +168,9 @@ class Dynamics365Seller(Seller):
             microsoft_crm_id=row["msft_microsoftcrmidentifier"],
             audit=audit_lines(row[AUDIT]),
         )
+
+    def alone(self) -> AbstractContextManager[object]:
+        return self._hands.lock
 
     def record_of(self, referral_id: str) -> str | None:
         return next(iter(self._hands.find("opportunity", **{REFERRAL_ID: referral_id})), None)

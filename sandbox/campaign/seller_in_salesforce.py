@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -171,6 +172,9 @@ class SalesforceSeller(Seller):
             microsoft_crm_id=row["Microsoft_CRM_Identifier__c"],
             audit=audit_lines(row["Audit__c"]),
         )
+
+    def alone(self) -> AbstractContextManager[object]:
+        return self._hands.lock
 
     def record_of(self, referral_id: str) -> str | None:
         return next(iter(self._hands.find("Opportunity", Referral_Identifier__c=referral_id)), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -56,6 +57,10 @@ class Seller(Protocol):
     def win(self, record_id: str) -> None: ...
     def lose(self, record_id: str) -> None: ...
     def show(self, record_id: str) -> Shown: ...
+    def alone(self) -> AbstractContextManager[object]:
+        """Within the block nobody else reads or writes in the CRM."""
+        ...
+
     def record_of(self, referral_id: str) -> str | None:
         """The first record that names the referral."""
         ...

@@ -17,13 +17,14 @@ WANTED_STAGES = {Stage.ACCEPTED: "active", Stage.DECLINED: "lost", Stage.WON: "w
 
 
 class Standing(StrEnum):
-    """How a field of a deal ended. Only the last two must not be."""
+    """How a field of a deal ended. The last three must not be."""
 
     KEPT = "as the last edit left it"
     CONFLICT = "an earlier edit won, and the audit names both"
     ON_HOLD = "waits for the record to leave the on-hold stage"
     CLOSED = "came after the deal was closed, which is final"
     LOST = "an edit is lost"
+    UNSAID = "an edit was overruled by one that crossed it, and the audit does not say so"
     UNEXPLAINED = "the sides differ, and nothing says why"
 
 
@@ -36,7 +37,7 @@ class Verdict:
 
     @property
     def is_bad(self) -> bool:
-        return self.standing in (Standing.LOST, Standing.UNEXPLAINED)
+        return self.standing in (Standing.LOST, Standing.UNSAID, Standing.UNEXPLAINED)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,9 @@ class Pair:
 def judge(pair: Pair, ledger: Ledger, labels: dict[Field, str]) -> Iterator[Verdict]:
     """One verdict for each field that anybody edited or that both sides hold."""
     for field in MERGED:
-        yield _merged(pair, field, ledger.of(pair.number, field), labels[field])
+        edits = ledger.of(pair.number, field)
+        yield _merged(pair, field, edits, labels[field])
+        yield from _unsaid(pair, field, edits, labels[field])
     yield from _name(pair, ledger.of(pair.number, Field.NAME), labels[Field.NAME])
     yield _visibility(pair, ledger.of(pair.number, Field.VISIBILITY))
     yield _stage(pair, ledger.of(pair.number, Field.STAGE))
@@ -96,6 +99,24 @@ def _agreed(pair: Pair, field: Field, edits: list[Edit], label: str, value: Any)
     if is_concurrent and any(line.tells(field, value, last.value) for line in told):
         return Verdict(pair.number, field, Standing.CONFLICT)
     return Verdict(pair.number, field, Standing.LOST, f"both sides: {value!r}; edits: {_told(edits)}")
+
+
+def _unsaid(pair: Pair, field: Field, edits: list[Edit], label: str) -> Iterator[Verdict]:
+    """The last edit of one side, where the other side edited without having it: whoever won, both must be named.
+
+    On hold a conflict is told once it travels; in a closed deal it does not.
+    """
+    if pair.is_on_hold or pair.is_closed:
+        return
+    lines = [line for line in conflict_lines(pair.record.audit) if line.label == label]
+    for side in Side:
+        mine = _last(edits, side)
+        later = [edit for edit in edits if mine is not None and edit.order > mine.order]
+        if mine is None or not later or any(edit.value == mine.value for edit in later):
+            continue
+        has_crossed = later[0].across == mine.value and later[0].before != mine.value
+        if has_crossed and not any(line.names(field, mine.value) for line in lines):
+            yield Verdict(pair.number, field, Standing.UNSAID, f"edits: {_told(edits)}")
 
 
 def _name(pair: Pair, edits: list[Edit], label: str) -> Iterator[Verdict]:

@@ -39,23 +39,26 @@ _DEFAULT_STATUS = -1
 
 
 class Hands:
-    """Safe to use from any thread; each call is one transaction, by the seller ``SELLER_ID`` unless told otherwise."""
+    """Safe to use from any thread; each call is one transaction, by the seller ``SELLER_ID`` unless told otherwise.
+
+    Who holds ``lock`` is alone with the environment: requests wait.
+    """
 
     def __init__(self, rows: Rows, lock: threading.RLock) -> None:
         self._rows = rows
-        self._lock = lock
+        self.lock = lock
 
     def insert(self, table: str, values: Mapping[str, Any], *, by: str = SELLER_ID) -> str:
         """The new row's id. ``values`` is the body of a Web API create, ``@odata.bind`` included."""
-        with self._lock, self._rows.all_or_nothing():
+        with self.lock, self._rows.all_or_nothing():
             return self._writer(by).create(self._table(table), values).id
 
     def edit(self, table: str, row_id: str, values: Mapping[str, Any], *, by: str = SELLER_ID) -> None:
-        with self._lock, self._rows.all_or_nothing():
+        with self.lock, self._rows.all_or_nothing():
             self._writer(by).update(self._row(table, row_id), values)
 
     def delete(self, table: str, row_id: str) -> None:
-        with self._lock, self._rows.all_or_nothing():
+        with self.lock, self._rows.all_or_nothing():
             self._writer(SELLER_ID).delete(self._row(table, row_id))
 
     def win(self, opportunity_id: str, status: int = _DEFAULT_STATUS) -> None:
@@ -66,7 +69,7 @@ class Hands:
         self._close(opportunity_id, sales.LOST, status)
 
     def _close(self, opportunity_id: str, state: int, status: int) -> None:
-        with self._lock, self._rows.all_or_nothing():
+        with self.lock, self._rows.all_or_nothing():
             sales.close_opportunity(self._writer(SELLER_ID), self._row("opportunity", opportunity_id), state, status)
 
     def reopen(self, opportunity_id: str, status: int = 1) -> None:
@@ -75,24 +78,24 @@ class Hands:
     def qualify(self, lead_id: str, *, opportunity: bool = True) -> str | None:
         """A seller qualifies a lead with a new account and contact; the id of the opportunity that came of it."""
         created = {"CreateAccount": True, "CreateContact": True, "CreateOpportunity": opportunity}
-        with self._lock, self._rows.all_or_nothing():
+        with self.lock, self._rows.all_or_nothing():
             lead = self._row("lead", lead_id)
             made = sales.qualify_lead(self._writer(SELLER_ID), lead, {**created, "Status": _DEFAULT_STATUS}, {})
             return next((row.id for row in made if row.table == "opportunity"), None)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Every row with every column, as the Web API shows them; amounts of money are Decimals."""
-        with self._lock:
+        with self.lock:
             self._table(table)
             return [present(self._rows, row, Query(), Preferences({})) for row in self._rows.of(table)]
 
     def row(self, table: str, row_id: str) -> dict[str, Any]:
-        with self._lock:
+        with self.lock:
             return present(self._rows, self._row(table, row_id), Query(), Preferences({}))
 
     def find(self, table: str, **values: Value) -> list[str]:
         """The ids of the rows that hold these values, in the order of their making; a reference by its row's id."""
-        with self._lock:
+        with self.lock:
             self._table(table)
             return [row.id for row in self._rows.of(table) if all(_held(row, c) == v for c, v in values.items())]
 

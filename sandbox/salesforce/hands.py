@@ -43,7 +43,9 @@ from sandbox.salesforce.writes import Writer
 
 class Hands:
     """Safe to use from any thread; each call is one transaction, by the seller ``SELLER_USERNAME`` unless told
-    otherwise. Fields hidden from the API are open to people."""
+    otherwise. Fields hidden from the API are open to people. Who holds ``lock`` is alone with the org: requests
+    wait.
+    """
 
     def __init__(
         self,
@@ -56,24 +58,24 @@ class Hands:
         self._rows = rows
         self._rules = rules
         self._automation = automation
-        self._lock = lock
+        self.lock = lock
         self._lead_fields = lead_fields
 
     def insert(self, sobject: str, values: Mapping[str, Any], *, by: str = SELLER_USERNAME) -> str:
         """The new row's id."""
-        with self._lock, self._rows.transaction():
+        with self.lock, self._rows.transaction():
             return self._writer(by).create(self._object(sobject), values).id
 
     def edit(self, sobject: str, row_id: str, values: Mapping[str, Any], *, by: str = SELLER_USERNAME) -> None:
-        with self._lock, self._rows.transaction():
+        with self.lock, self._rows.transaction():
             self._writer(by).update(self._object(sobject), self._row(sobject, row_id), values)
 
     def delete(self, sobject: str, row_id: str) -> None:
-        with self._lock, self._rows.transaction():
+        with self.lock, self._rows.transaction():
             self._writer(SELLER_USERNAME).delete(self._object(sobject), self._row(sobject, row_id))
 
     def undelete(self, sobject: str, row_id: str) -> None:
-        with self._lock, self._rows.transaction():
+        with self.lock, self._rows.transaction():
             row = self._rows.find(self._object(sobject).name, long_id(row_id) or "")
             if row is None or not row.is_deleted:
                 raise errors.SalesforceError(400, "UNDELETE_FAILED", "entity is not in the recycle bin", [])
@@ -81,13 +83,13 @@ class Hands:
 
     def touch(self, sobject: str, row_id: str) -> None:
         """What automation does in the background: the SystemModstamp moves, LastModifiedDate stays."""
-        with self._lock, self._rows.transaction():
+        with self.lock, self._rows.transaction():
             row = self._row(sobject, row_id)
             self._rows.put(row.sobject, row.id, row.values)
 
     def lock_row(self, sobject: str, row_id: str, times: int = 1) -> None:
         """The next ``times`` writes that need the lock of this row, its children's among them, do not get it."""
-        with self._lock:
+        with self.lock:
             self._rules.locked[self._row(sobject, row_id).id] = times
 
     def win(self, opportunity_id: str) -> None:
@@ -98,7 +100,7 @@ class Hands:
 
     def convert_lead(self, lead_id: str, chosen: Conversion | None = None) -> Converted:
         """``chosen.fields`` None: the mapping of custom fields that the org was set up with."""
-        with self._lock, self._rows.transaction():
+        with self.lock, self._rows.transaction():
             wanted = chosen or Conversion()
             if wanted.fields is None:
                 wanted = Conversion(**{**asdict(wanted), "fields": dict(self._lead_fields)})
@@ -106,21 +108,21 @@ class Hands:
 
     def rows(self, sobject: str, *, deleted: bool = False) -> list[dict[str, Any]]:
         """Every row with every field, in the order of their making; numbers with digits are Decimals."""
-        with self._lock:
+        with self.lock:
             return [dict(row.values) for row in self._rows.of(self._object(sobject).name, deleted=deleted)]
 
     def row(self, sobject: str, row_id: str) -> dict[str, Any]:
-        with self._lock:
+        with self.lock:
             return dict(self._row(sobject, row_id).values)
 
     def find(self, sobject: str, **values: Any) -> list[str]:
         """The ids of the rows that hold these values, in the order of their making."""
-        with self._lock:
+        with self.lock:
             rows = self._rows.of(self._object(sobject).name)
             return [row.id for row in rows if all(row.values.get(name) == v for name, v in values.items())]
 
     def user_id(self, username: str) -> str:
-        with self._lock:
+        with self.lock:
             found = [row.id for row in self._rows.of("User") if row.text("Username") == username]
         if not found:
             raise errors.row_not_found()

@@ -39,7 +39,7 @@ def ledger(*edits: tuple[Side, Field, Any], in_step: bool = False) -> Ledger:
     for field in SHOWN:
         kept.add(1, THERE, field, START[field])
     for side, field, value in edits:
-        kept.add(1, side, field, value, in_step=in_step)
+        kept.add(1, side, field, value, before=START.get(field), across=START.get(field) if in_step else None)
     return kept
 
 
@@ -169,6 +169,23 @@ def test_a_stage_is_kept_final_or_lost() -> None:
     assert standing(pair(substatus="Won", stage="lost", audit=told), both, Field.STAGE) is Standing.CLOSED
     assert standing(pair(substatus="Won", stage="lost"), both, Field.STAGE) is Standing.LOST
     assert standing(pair(), ledger((HERE, Field.STAGE, Stage.WON)), Field.STAGE) is Standing.LOST
+
+
+def test_who_overruled_an_edit_that_he_had_not_seen_must_be_told() -> None:
+    kept = ledger()
+    kept.add(1, THERE, Field.DEAL_VALUE, 111, before=100, across=100)
+    kept.add(1, HERE, Field.DEAL_VALUE, 222, before=100, across=111)
+    told = (CONFLICT.format("the CRM"),)
+    assert standing(agreed(Field.DEAL_VALUE, 222, audit=told), kept) is Standing.KEPT
+    assert standing(agreed(Field.DEAL_VALUE, 222), kept) is Standing.UNSAID
+    assert standing(agreed(Field.DEAL_VALUE, 222, audit=(told[0].replace("111", "112"),)), kept) is Standing.UNSAID
+
+
+def test_who_replaced_an_edit_that_had_arrived_overruled_nobody() -> None:
+    kept = ledger()
+    kept.add(1, THERE, Field.DEAL_VALUE, 111, before=100, across=100)
+    kept.add(1, HERE, Field.DEAL_VALUE, 222, before=111, across=111)
+    assert standing(agreed(Field.DEAL_VALUE, 222), kept) is Standing.KEPT
 
 
 def test_visibility_must_not_be_lost_on_the_way() -> None:
