@@ -24,6 +24,7 @@ from shared.setting_types import APP_FOLDER
 
 COMMAND_TIMEOUT_S = 3600.0
 _DECLARATION = "schema.toml"
+_STANDARD_ERROR = 2
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
@@ -136,8 +137,13 @@ def _apply_commands(options: argparse.Namespace, schema: CrmSchema, difference: 
         return 1
     for command in chosen:
         _run(command, difference.folder)
-    left = SchemaDifference() if not is_dry else difference
-    return _end(options, schema, schema.difference() if not (is_dry or difference.unseen) else left, written=not is_dry)
+    if is_dry or difference.unseen:
+        said = "A dry run: nothing was saved." if is_dry else "Deployed, and not looked at afterwards."
+        print(
+            json.dumps({"crm": schema.name, "written": not is_dry, "ran": chosen}, indent=2) if options.json else said
+        )
+        return 0
+    return _end(options, schema, schema.difference(), written=True)
 
 
 def _run(command: tuple[str, ...], folder: str) -> None:
@@ -145,7 +151,7 @@ def _run(command: tuple[str, ...], folder: str) -> None:
     program = shutil.which(command[0]) or command[0]
     try:
         done = subprocess.run(  # noqa: S603 - the program and its arguments are ours
-            [program, *command[1:]], cwd=folder, stdout=sys.stderr.fileno(), timeout=COMMAND_TIMEOUT_S, check=False
+            [program, *command[1:]], cwd=folder, stdout=_STANDARD_ERROR, timeout=COMMAND_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as problem:
         raise ConfigurationError(

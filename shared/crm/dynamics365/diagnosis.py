@@ -102,8 +102,8 @@ def alternate_keys(environment: Environment) -> Finding:
     if not wrong:
         return Finding(KEY, Condition.OK, "The key over the referral identifier is there, and its index is built.")
     remedy = (
-        "Install the key (infra/dynamics365); if its index failed, remove rows with the same referral identifier and "
-        "reactivate it."
+        "Install the key (python -m cosell schema apply, from infra/dynamics365); if its index failed, remove rows "
+        "with the same referral identifier and run it again: it reactivates the key."
     )
     return Finding(KEY, Condition.WARNING, f"{_sentence(wrong)}; {_UNIQUE}.", remedy)
 

@@ -25,12 +25,15 @@ from shared.domain.errors import (
 
 CURSOR_EXPIRED = "cursor_expired"
 INSTALL_SCHEMA = (
-    "Install the connector's columns and tables in this environment (infra/dynamics365), or name existing ones in "
-    "customize.toml."
+    "Install the connector's columns and tables in this environment (python -m cosell schema apply, which takes them "
+    "from infra/dynamics365), or name existing ones in customize.toml."
 )
-_TRACKING = "Switch on 'Track changes' for the table in Power Apps; it cannot be switched off again."
+_TRACKING = (
+    "Switch it on with python -m cosell schema apply, or 'Track changes' of the table in Power Apps; it cannot be "
+    "switched off again."
+)
 _SHORTEN = "Shorten it, or let an administrator lengthen the column."
-_ROLE = "Give the connector's application user a security role with it (infra/dynamics365)."
+_ROLE = "Give the connector's application user a security role with it (python -m cosell schema apply)."
 _REOPEN = "Reopen the opportunity, or let the connector's security role edit closed ones."
 _WAIT = "It is tried again by itself."
 
