@@ -17,6 +17,7 @@ _READING = (
     "changes",
     "solution_changes",
     "get",
+    "get_many",
     "prepare",
     "create",
     "update",

@@ -199,6 +199,13 @@ class CrmPort(Protocol):
         """Raises ``NotFound`` for an id the CRM does not have."""
         ...
 
+    def get_many(self, kind: RecordKind, record_ids: Sequence[str]) -> Mapping[str, Record]:
+        """In few calls, by the CRM's id: those of the records that it has and that can be read.
+
+        :meth:`get` says why one is missing.
+        """
+        ...
+
     def prepare(self, new: NewRecord) -> Prepared:
         """In one call: the record of this referral if there is one, and the accounts and people that match."""
         ...

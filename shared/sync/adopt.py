@@ -5,13 +5,14 @@ Only links are written; neither side is. What was adopted before is passed over,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from shared.domain.adopt import Choice, Difference, adopt, microsofts_id
 from shared.domain.base import dump_base
-from shared.domain.errors import ConfigurationError, LockTaken, NotFound, Rejected
+from shared.domain.errors import ConfigurationError, LockTaken, NotFound, Rejected, RetryLater
 from shared.domain.link import Link, link_id_for_referral
 from shared.domain.pairing import (
     Doubt,
@@ -31,6 +32,9 @@ from shared.sync.sides import Sides
 
 EVER = datetime(2015, 1, 1, tzinfo=UTC)
 """Before the first co-sell referral."""
+READ_AT_ONCE = 100
+UNREADABLE = "unreadable_answer"
+"""The code of an answer that no adapter can read: one odd row must not keep the other deals from being taken over."""
 Progress = Callable[[str], None]
 
 
@@ -86,7 +90,7 @@ def survey(
     sleep: Callable[[float], None],
     choice: Choice = Choice.POLICY,
 ) -> Survey:
-    """What there is to take over. One call for each page of either side, and one for each linked record.
+    """What there is to take over. A call for each page of either side, and one for many linked records.
 
     A service that is busy for a moment is asked again; ``RetryLater`` is raised once it stays so.
     """
@@ -98,10 +102,10 @@ def survey(
     theirs = {one.engagement_id: one for one in both.referrals if one.is_microsofts and one.engagement_id}
     open_pairs = [pair for pair in pairing.pairs if not _is_synced(_link_of(known, pair))]
     candidates = []
-    for number, pair in enumerate(open_pairs, start=1):
+    for number, (pair, record) in enumerate(_with_records(sides, open_pairs, sleep), start=1):
         microsofts = theirs.get(pair.referral.engagement_id or "")
-        read = _Reading(sides, pair, microsofts, shows_microsofts=bool(theirs))
-        candidates.append(read.candidate(_link_of(known, pair), choice, sleep))
+        reading = _Reading(sides, pair, microsofts, shows_microsofts=bool(theirs))
+        candidates.append(reading.candidate(record, _link_of(known, pair), choice, sleep))
         progress(f"{number:,} of {len(open_pairs):,} linked records read")
     return Survey(
         candidates=tuple(candidates),
@@ -147,12 +151,17 @@ class _Reading:
     microsofts: Referral | None
     shows_microsofts: bool
 
-    def candidate(self, untouched: Link | None, choice: Choice, sleep: Callable[[float], None]) -> Candidate:
+    def candidate(
+        self, whole: Record | None, untouched: Link | None, choice: Choice, sleep: Callable[[float], None]
+    ) -> Candidate:
+        """``whole`` is the record as it was read along with others; what was missing there is read by itself."""
         record, referral = self.pair.record, self.pair.referral
         try:
-            whole = patiently(lambda: self.sides.crm.get(record.kind, record.id), sleep)
+            whole = whole or patiently(lambda: self.sides.crm.get(record.kind, record.id), sleep)
             link, differences = self._link(whole, untouched, choice)
-        except (Rejected, NotFound) as problem:
+        except (Rejected, NotFound, RetryLater) as problem:
+            if isinstance(problem, RetryLater) and problem.code != UNREADABLE:
+                raise
             return Candidate(record, referral, None, problem=f"{problem.message}. {problem.remedy}".strip())
         return Candidate(record, referral, link, differences)
 
@@ -173,6 +182,23 @@ class _Reading:
             updated_at=self.sides.clock(),
         )
         return link, adoption.differences
+
+
+def _with_records(
+    sides: Sides, pairs: Sequence[Pair], sleep: Callable[[float], None]
+) -> Iterator[tuple[Pair, Record | None]]:
+    """Each pair with its record as it was read along with others; without it where the CRM left it out."""
+    for start in range(0, len(pairs), READ_AT_ONCE):
+        portion = pairs[start : start + READ_AT_ONCE]
+        found: dict[str, Record] = {}
+        for kind in dict.fromkeys(pair.record.kind for pair in portion):
+            ids = [pair.record.id for pair in portion if pair.record.kind is kind]
+            try:
+                found.update(patiently(partial(sides.crm.get_many, kind, ids), sleep))
+            except RetryLater as problem:
+                if problem.code != UNREADABLE:
+                    raise
+        yield from ((pair, found.get(pair.record.id)) for pair in portion)
 
 
 def _link_of(known: LinkIndex, pair: Pair) -> Link | None:

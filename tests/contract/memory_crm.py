@@ -139,6 +139,12 @@ class MemoryCrm:
             self._count("get")
             return self._record(self._row(kind, record_id))
 
+    def get_many(self, kind: RecordKind, record_ids: Sequence[str]) -> Mapping[str, Record]:
+        with self._lock:
+            self._count("get_many")
+            rows = (self._rows.get(record_id) for record_id in record_ids)
+            return {row.id: self._record(row) for row in rows if row is not None and row.kind == kind}
+
     def prepare(self, new: NewRecord) -> Prepared:
         with self._lock:
             self._count("prepare")

@@ -45,6 +45,20 @@ def test_a_record_is_read_as_it_was_created(rig: Rig) -> None:
     assert read.version
 
 
+def test_many_records_are_read_at_once_as_each_is_by_itself(rig: Rig) -> None:
+    several = [
+        created(rig, name=f"Fabrikam {number}", referral_id=f"{REFERRAL_ID[:-1]}{number}") for number in range(3)
+    ]
+    ids = [record.id for record in several]
+    known = [record.id for record in several[:2]]
+    rig.delete(ids[2])
+    asked = [*ids, "nonsense"]
+    found: dict[str, Any] = {}
+    assert cost(rig, lambda: found.update(rig.crm.get_many(OPPORTUNITY, asked))) == 1
+    assert found == {record_id: rig.crm.get(OPPORTUNITY, record_id) for record_id in known}
+    assert rig.crm.get_many(OPPORTUNITY, []) == {}
+
+
 def test_every_path_of_the_mapping_is_read_and_blank_ones_are_none(rig: Rig) -> None:
     blank: dict[str, Any] = {
         "notes": None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -52,6 +53,8 @@ from shared.understood import understood
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 Result = TypeVar("Result")
+MOST_AT_ONCE = 50
+"""Records that are read in one batch: with their related rows, answers stay small."""
 
 
 @understood
@@ -117,7 +120,20 @@ class Dynamics365:
         layout = self._layout(kind)
         _check_id(kind, record_id)
         answer = self._api.send("GET", f"{layout.table.path(record_id)}?{layout.query}", f"{kind}.get")
-        return self._read(kind, lambda current: current.record(answer.json_object()))
+        return self._record(kind, answer.json_object())
+
+    def get_many(self, kind: RecordKind, record_ids: Sequence[str]) -> Mapping[str, Record]:
+        layout, found = self._layout(kind), {}
+        wanted = [record_id for record_id in record_ids if _GUID.fullmatch(record_id)]
+        for start in range(0, len(wanted), MOST_AT_ONCE):
+            paths = (f"{layout.table.path(one)}?{layout.query}" for one in wanted[start : start + MOST_AT_ONCE])
+            parts = [Part("GET", path, f"{kind}.get") for path in paths]
+            for answer in self._api.batch(f"{kind}.get_many", parts, tolerate=(404,)):
+                if answer.status != 404:
+                    with suppress(Rejected):
+                        record = self._record(kind, answer.json_object())
+                        found[record.id] = record
+        return found
 
     def prepare(self, new: NewRecord) -> Prepared:
         asked = PreparingQuery(self._layout(new.kind), new).parts()
@@ -240,6 +256,9 @@ class Dynamics365:
             syncs=bool(row.get(columns.sync)),
             referral_id=row.get(columns.referral_id) or None,
         )
+
+    def _record(self, kind: RecordKind, row: Mapping[str, Any]) -> Record:
+        return self._read(kind, lambda current: current.record(row))
 
     def _read(self, kind: RecordKind, parse: Callable[[Layout], Result]) -> Result:
         """``parse`` with the metadata at hand, and once more with new ones if a row holds a choice they lack."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -40,6 +41,9 @@ from shared.domain.mapping import CrmMapping
 from shared.domain.record import NewRecord, Record, RecordChange, RecordKind
 from shared.transport import Transport
 from shared.understood import understood
+
+MOST_AT_ONCE = 100
+"""Records that one query names: an address has room for 16 KiB."""
 
 
 @understood
@@ -103,6 +107,16 @@ class Salesforce:
         if not rows:
             raise NotFound(f"Salesforce has no {kind} {record_id} that the connector may see", service=SERVICE)
         return layout.record(rows[0])
+
+    def get_many(self, kind: RecordKind, record_ids: Sequence[str]) -> Mapping[str, Record]:
+        layout, found = self._layout(kind), {}
+        wanted = [record_id for record_id in record_ids if soql.is_id(record_id)]
+        for start in range(0, len(wanted), MOST_AT_ONCE):
+            query = layout.query.where(soql.one_of("Id", wanted[start : start + MOST_AT_ONCE]))
+            for row in records(self._api.query(query, f"{kind}.get_many")):
+                with suppress(Rejected):
+                    found[str(row["Id"])] = layout.record(row)
+        return found
 
     def prepare(self, new: NewRecord) -> Prepared:
         layout = self._layout(new.kind)

@@ -17,8 +17,9 @@ from shared.domain.record import CrmStage, RecordKind, StageChange
 from shared.domain.referral import ReferralStage
 from shared.domain.stages import Stages, plan_stages
 from shared.domain.values import Person, Solution
-from shared.sync.adopt import Adopted, Candidate, Survey, adopt_all, survey
+from shared.sync.adopt import READ_AT_ONCE, Adopted, Candidate, Survey, adopt_all, survey
 from shared.sync.outcome import Result
+from shared.sync.patience import MOST_TRIES
 from shared.sync.related import bring_related
 from tests.property.lead_world import LeadWorld
 from tests.property.world import World
@@ -326,14 +327,43 @@ def test_help_without_a_side_of_microsofts_means_invited_where_such_sides_are_ne
     assert tenant.link(referral_id).microsoft_referral_id == expected
 
 
+def test_records_are_read_many_at_a_time() -> None:
+    tenant = Tenant()
+    for _ in range(READ_AT_ONCE + 1):
+        tenant.linked()
+    tenant.world.crm.calls.clear()
+    assert len(tenant.survey().candidates) == READ_AT_ONCE + 1
+    assert (tenant.world.crm.calls["get_many"], tenant.world.crm.calls["get"]) == (2, 0)
+
+
+def test_a_record_that_is_missing_among_many_is_asked_for_by_itself() -> None:
+    tenant = Tenant()
+    here, gone = tenant.linked(), tenant.linked()
+    tenant.world.crm.on_next("get_many", lambda: tenant.world.crm.delete(tenant.record_of(gone)))
+    candidates = {one.referral.id: one for one in tenant.survey().candidates}
+    assert (candidates[here].problem, candidates[gone].link) == ("", None)
+    assert "There is no opportunity" in candidates[gone].problem
+
+
+def test_a_row_that_no_adapter_can_read_is_a_problem_of_its_own_deal() -> None:
+    tenant = Tenant()
+    good, odd = tenant.linked(), tenant.linked()
+    unreadable = RetryLater("odd", code="unreadable_answer")
+    for _ in range(MOST_TRIES):
+        tenant.world.crm.fail_next(unreadable, operation="get_many")
+        tenant.world.crm.fail_next(unreadable, operation="get")
+    problems = {one.referral.id: one.problem for one in tenant.survey().candidates}
+    assert problems == {good: "odd.", odd: ""}
+
+
 def test_a_service_that_is_busy_is_asked_again_and_not_for_ever() -> None:
     tenant = Tenant()
     tenant.linked()
-    tenant.world.crm.fail_next(RetryLater("busy", after_s=7), operation="get")
+    tenant.world.crm.fail_next(RetryLater("busy", after_s=7), operation="get_many")
     assert len(tenant.survey().candidates) == 1
     assert tenant.slept == [7]
     for _ in range(5):
-        tenant.world.crm.fail_next(RetryLater("busy"), operation="get")
+        tenant.world.crm.fail_next(RetryLater("busy"), operation="get_many")
     with pytest.raises(RetryLater):
         tenant.survey()
     assert tenant.slept == [7, 5, 5, 5, 5]
