@@ -35,6 +35,10 @@ class Deal:
     record_id: str | None = None
 
 
+def _other(side: Side) -> Side:
+    return Side.CRM if side is Side.PARTNER_CENTER else Side.PARTNER_CENTER
+
+
 class NotYet(Exception):
     """The deal is not on the side that is to be edited; it may be there a little later."""
 
@@ -108,24 +112,27 @@ class People:
             raise NotYet
         # Nobody writes to either side between the look at both and the edit.
         with self._store.lock, self._seller.alone():
-            before, across = self._both(deal, edit)
+            before, across = self._held(deal, edit.side, edit.field), self._held(deal, _other(edit.side), edit.field)
+            amount = self._held(deal, Side.CRM, Field.DEAL_VALUE)
             try:
+                if before is not None and comparable(edit.field, before) == comparable(edit.field, edit.value):
+                    raise Refused("it is so already")
                 value = self._in_crm(deal, edit) if edit.side is Side.CRM else self._in_partner_center(deal, edit)
             except (Refused, Refusal):
                 self.refused += 1
                 return False
             self.ledger.add(edit.deal, edit.side, edit.field, value, before=before, across=across)
             if edit.side is Side.CRM and edit.field is Field.CURRENCY:
-                self._note_conversion(deal)
+                self._note_conversion(deal, amount)
         self.edits[edit.side, edit.field] += 1
         return True
 
-    def _note_conversion(self, deal: Deal) -> None:
+    def _note_conversion(self, deal: Deal, before: Any) -> None:
         """Salesforce converts the amount when a seller changes the currency alone: that is an edit of his, too."""
-        amount = comparable(Field.DEAL_VALUE, self.shown(deal).values[Field.DEAL_VALUE])
-        noted = self.ledger.of(deal.planned.number, Field.DEAL_VALUE)
-        if all(edit.value != amount for edit in noted):
-            self.ledger.add(deal.planned.number, Side.CRM, Field.DEAL_VALUE, amount)
+        amount, across = (self._held(deal, side, Field.DEAL_VALUE) for side in (Side.CRM, Side.PARTNER_CENTER))
+        if amount != before:
+            number = deal.planned.number
+            self.ledger.add(number, Side.CRM, Field.DEAL_VALUE, amount, before=before, across=across)
 
     def meet(self, number: int) -> Deal:
         """The deal, with the id that the connector gave it on the other side, if it has one by now.
@@ -150,13 +157,13 @@ class People:
         assert deal.record_id is not None
         return self._seller.show(deal.record_id)
 
-    def _both(self, deal: Deal, edit: PlannedEdit) -> tuple[Any, Any]:
-        """What the side of the edit holds, and what the other one does."""
-        if deal.record_id is None or deal.referral_id is None or edit.field not in SHOWN:
-            return None, None
-        there = referral_values(self.referral(deal))[edit.field]
-        here = self.shown(deal).values[edit.field]
-        return (here, there) if edit.side is Side.CRM else (there, here)
+    def _held(self, deal: Deal, side: Side, field: Field) -> Any:
+        """What the side holds now; ``None`` where it does not have the deal yet, or such a field is not merged."""
+        if field not in SHOWN:
+            return None
+        if side is Side.CRM:
+            return None if deal.record_id is None else self.shown(deal).values[field]
+        return None if deal.referral_id is None else referral_values(self.referral(deal))[field]
 
     def _in_partner_center(self, deal: Deal, edit: PlannedEdit) -> Any:
         assert deal.referral_id is not None
