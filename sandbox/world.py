@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ import requests
 
 from sandbox.azurite import Azurite
 from sandbox.certificates import Certificates, make_certificates
+from sandbox.core_tools import host_of
 from sandbox.crms import DATAVERSE_CLIENT, SECRET, DataverseSide, crm_side
 from sandbox.dataverse import DataverseSimulator
 from sandbox.entra import EntraSimulator
@@ -107,8 +109,8 @@ class World:
         self._port = self._port or _free_port()
 
     def start_app(self) -> HostProcess:
-        """The function app, in a process of its own, serving and polling."""
-        host = HostProcess(
+        """The function app, in a process of its own, serving and polling; in Core Tools if ``SANDBOX_HOST`` is func."""
+        host = host_of(os.environ)(
             CHECKOUT,
             self.settings(),
             self._port,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 
@@ -18,9 +19,10 @@ def azurite() -> Iterator[Azurite]:
 
 
 @pytest.fixture(scope="session")
-def storage(azurite: Azurite) -> str:
-    """The connection string of the emulator."""
-    return azurite.connection_string
+def storage(request: pytest.FixtureRequest) -> str:
+    """The connection string of the emulator: one that runs elsewhere, as in Docker, where TEST_STORAGE names it."""
+    elsewhere = os.environ.get("TEST_STORAGE", "")
+    return elsewhere or str(request.getfixturevalue("azurite").connection_string)
 
 
 @pytest.fixture
