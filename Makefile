@@ -3,6 +3,7 @@
 # make test          all tests and linters
 # make campaign      many deals, edits and faults at once; exit 0 only if nothing is lost, doubled or left unexplained
 #                    (SEED, DEALS, MINUTES, CRM, EDITS, FAULTS, HOSTS; docs/reliability.md)
+# make check-infra   checkov of infra/main.bicep, in an environment of its own (290 MB: not part of make test)
 # make health        what of an installation works and what does not (settings from local.settings.json)
 
 PYTHON ?= python3
@@ -11,8 +12,9 @@ BIN := $(VENV)/bin
 # The worker library declares Python 3.13; it runs the app in process on 3.11 and 3.12 too, for the local host.
 RUNTIME := azure-functions-runtime==1.3.0
 WORKERS ?= 2
+CHECKOV := checkov==3.3.30
 
-.PHONY: run campaign test lint setup health clean
+.PHONY: run campaign test lint setup health check-infra clean
 
 run: setup
 	@$(BIN)/python -m sandbox --crm $(or $(CRM),dynamics365) $(if $(ONCE),--once) $(if $(DOCUMENTS),--documents $(DOCUMENTS)) $(if $(PORT),--port $(PORT))
@@ -31,6 +33,15 @@ campaign: setup
 health: setup
 	@$(BIN)/python -m cosell health --settings local.settings.json
 
+check-infra: .checkov/installed
+	@.checkov/bin/checkov --config-file .checkov.yaml 2> .checkov/log | $(PYTHON) -m tests.infra.scan
+
+.checkov/installed:
+	@echo "Installing $(CHECKOV) into .checkov ..."
+	@$(PYTHON) -m venv .checkov
+	@.checkov/bin/python -m pip install --quiet --disable-pip-version-check $(CHECKOV)
+	@touch $@
+
 setup: $(VENV)/installed sandbox/node_modules/installed
 
 $(VENV)/installed: requirements.txt requirements-dev.txt
@@ -48,4 +59,4 @@ sandbox/node_modules/installed: sandbox/package.json sandbox/package-lock.json
 	@touch $@
 
 clean:
-	@rm -rf $(VENV) sandbox/node_modules .sandbox
+	@rm -rf $(VENV) .checkov sandbox/node_modules .sandbox

@@ -1,4 +1,4 @@
-"""``checkov --config-file .checkov.yaml | python -m tests.infra.scan``: exit code 0 only if all was read and nothing found.
+"""``checkov --config-file .checkov.yaml | python -m tests.infra.scan``: 0 only if all was read and nothing found.
 
 checkov itself ends with 0 on a file that it cannot parse, and on one in which it sees no resource.
 """
