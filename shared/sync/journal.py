@@ -85,14 +85,14 @@ class Journal:
 
 
 def _tell(work: Work, outcome: Outcome | ConnectorError, link: Link | None, usage: ApiUsage | None) -> None:
-    """The line of one outcome. Names of fields that changed are the audit's business."""
+    """The line of one outcome: what became of the deal, and nothing of what is in it."""
     envelope, done, error = work.envelope, _done(outcome), _error(outcome)
     status = _status(outcome)
     tell(
         _log,
         logging.INFO if _is_everyday(outcome, status) else logging.WARNING,
         Event.POLL if envelope.kind == TIMER else Event.SYNC,
-        f"{envelope.kind} {envelope.id}: {_message(outcome)}",
+        f"{envelope.kind} {envelope.id}: {_sentence(outcome)}",
         function=work.function,
         outcome=status.value,
         code=error.code if error else done.result.value if done else "",
@@ -130,6 +130,14 @@ def _error(outcome: Outcome | ConnectorError) -> ConnectorError | None:
 
 def _message(outcome: Outcome | ConnectorError) -> str:
     return outcome.message if isinstance(outcome, Outcome) else str(outcome)
+
+
+def _sentence(outcome: Outcome | ConnectorError) -> str:
+    """As the message, but for a conflict, whose message quotes both values."""
+    if isinstance(outcome, Outcome) and outcome.conflicts:
+        fields = ", ".join(conflict.field for conflict in outcome.conflicts)
+        return f"{outcome.result.value}; changed on both sides: {fields}. The audit has both values."
+    return _message(outcome)
 
 
 def _status(outcome: Outcome | ConnectorError) -> RunStatus:
