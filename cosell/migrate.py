@@ -127,13 +127,10 @@ class _Migration:
     def _adopt(self, found: Survey) -> Adopted | None:
         """``None`` when nothing may be written."""
         count = sum(1 for one in found.candidates if one.link is not None)
-        self._say("")
-        self._say(
-            flows_text(
-                flows_that_write(self.connector.crm.name),
-                "Before the deals are taken over, turn these flows off, in this order, as far as you have them:",
-            )
-        )
+        flows = flows_that_write(self.connector.crm.name)
+        if count:
+            when = "\nBefore the deals are taken over, turn these flows off, in this order, as far as you have them:"
+            self._say(flows_text(flows, when))
         if self.options.dry_run:
             self._say("\nA dry run: nothing was written.")
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.domain.adopt import Difference, Ending
@@ -13,12 +13,17 @@ from shared.sync.adopt import Adopted, Candidate, Survey
 MOST_SHOWN = 50
 """Deals of one kind in the text; ``--json`` has them all."""
 _VALUE_CHARACTERS = 40
-_ENDINGS = {
+_ENDINGS: Mapping[Ending, str] = {
     Ending.PARTNER_CENTER: "Partner Center's goes to the CRM",
     Ending.CRM: "the CRM's goes to Partner Center",
     Ending.BOTH: "both are put together",
     Ending.WAITS: "waits for a person, or for the record to be active and synced",
     Ending.STAYS: "stays as it is",
+}
+_ENDINGS_OF_SETS = {
+    **_ENDINGS,
+    Ending.PARTNER_CENTER: "what Partner Center has is added in the CRM",
+    Ending.CRM: "what the CRM has is added in Partner Center",
 }
 
 
@@ -70,12 +75,12 @@ def report_text(found: Survey, crm: str) -> str:
         ],
     )
     if found.alone:
-        lines.append(f"\n{found.alone:,} referrals have no record; auto-heal, webhooks or `backfill` take them in.")
+        lines.append(f"\nReferrals without a record: {found.alone:,}. Auto-heal, webhooks or `backfill` take them in.")
     if found.unshared:
         ids = ", ".join(record.id for record in found.unshared[:MOST_SHOWN])
         lines.append(
-            f"\n{len(found.unshared):,} opportunities are switched to sync and name no referral; the app shares them "
-            f"at its first look at the CRM. If one must not be shared, switch it off first: {ids}"
+            f"\nOpportunities that are switched to sync and name no referral: {len(found.unshared):,}. The app shares "
+            f"them at its first look at the CRM; if one must not be shared, switch it off first: {ids}"
         )
     return "\n".join(lines)
 
@@ -137,11 +142,13 @@ def _section(heading: str, deals: Sequence[str]) -> list[str]:
 
 
 def _differing(one: Candidate) -> str:
-    rows = [
-        f"    {difference.label}: {_both(difference)} -> {_ENDINGS[difference.ending]}"
-        for difference in one.differences
-    ]
+    rows = [f"    {difference.label}: {_both(difference)} -> {_ending(difference)}" for difference in one.differences]
     return "\n".join([_head(one), *rows])
+
+
+def _ending(difference: Difference) -> str:
+    is_set = isinstance(difference.partner_center, tuple)
+    return (_ENDINGS_OF_SETS if is_set else _ENDINGS)[difference.ending]
 
 
 def _unusable(one: Candidate) -> str:

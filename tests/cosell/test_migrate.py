@@ -34,7 +34,7 @@ FLOW = "http://localhost:9/workflows/flow?sig=flow-secret"
 VALUE = Difference("deal_value", "Est. revenue", Decimal(50000), None, Ending.PARTNER_CENTER)
 NOTES = Difference("notes", "Description", "Call Mia on Monday", "Mia is away", Ending.CRM, is_personal=True)
 PEOPLE = Difference("contacts", "Contact", (Person("Mia", "Lund"),), (), Ending.BOTH, is_personal=True)
-SOLUTIONS = Difference("solutions", "Solutions", (Solution("SOL-1"), Solution("SOL-2")), (), Ending.STAYS)
+SOLUTIONS = Difference("solutions", "Solutions", (Solution("SOL-1"), Solution("SOL-2")), (), Ending.PARTNER_CENTER)
 
 
 def candidate(*differences: Difference, problem: str = "", number: int = 1) -> Candidate:
@@ -55,7 +55,7 @@ def test_the_report_tells_both_values_and_how_it_ends_but_nothing_of_a_person() 
     text, document = report_text(found, "Dynamics 365"), json.dumps(report_document(found, "Dynamics 365"))
     assert "Est. revenue: Partner Center 50000, CRM blank -> Partner Center's goes to the CRM" in text
     assert "Description: different on both sides (not shown) -> the CRM's goes to Partner Center" in text
-    assert "Solutions: Partner Center SOL-1, SOL-2, CRM blank -> stays as it is" in text
+    assert "Solutions: Partner Center SOL-1, SOL-2, CRM blank -> what Partner Center has is added in the CRM" in text
     assert "Deal 2" not in text, "what agrees is counted only"
     assert "Mia" not in text + document
     fields = json.loads(document)["differences"][0]["fields"]
@@ -78,7 +78,7 @@ def test_the_report_tells_what_stays_with_a_person() -> None:
     text, document = report_text(found, "Salesforce"), report_document(found, "Salesforce")
     assert "Deal 1 (opportunity record-1, referral referral-1)\n    The currency XYZ is unknown" in text
     assert "referral referral-9, record A, B\n    2 records are linked. Keep one." in text
-    assert "3 referrals have no record" in text
+    assert "Referrals without a record: 3." in text
     assert "record-7" in text
     assert (document["problems"][0]["problem"], document["known"]) == ("The currency XYZ is unknown", 4)
     assert (document["in_doubt"][0]["doubt"], document["to_be_shared"]) == ("several_records", ["record-7"])
