@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from shared.domain.link import Link
-from shared.domain.record import RecordKind
 from shared.state.audit import AuditLine, AuditLog
 from shared.state.brake import Brake
 from shared.state.call_budget import CallBudget
@@ -59,19 +58,24 @@ class _App:
 
 
 class Company:
-    """People act on either side; ``host`` lets time pass. Whatever is away is so until the test takes it back."""
+    """People act on either side; ``host`` lets time pass. Whatever is away is so until the test takes it back.
+
+    ``token`` gives the tokens for Partner Center, as a transport wants them.
+    """
 
     def __init__(
         self,
         *,
+        clock: Clock | None = None,
+        token: Callable[[bool], str] | None = None,
         tables: Tables | None = None,
         brake_percent: int = 100,
         poll_every: timedelta = timedelta(seconds=30),
     ) -> None:
-        self.clock = Clock()
+        self.clock = clock or Clock()
         self.world = _TimedWorld(self.clock)
         self.token_endpoint = TokenEndpoint(self.clock)
-        self.partner_center = Service("Partner Center", self.clock, self.token_endpoint)
+        self.partner_center = Service("Partner Center", self.clock, token or self.token_endpoint)
         self.crm = Service("Memory CRM", self.clock)
         self.tables, self.queue_storage = Storage(), Storage()
         self.queues = Queues(self.clock)
@@ -167,6 +171,3 @@ class Company:
     def lengths(self, queues: Any = ALL_QUEUES) -> dict[str, int]:
         """As the run history asks for them."""
         return {queue: len(self.queues.waiting(queue)) for queue in queues}
-
-
-OPPORTUNITY = RecordKind.OPPORTUNITY
