@@ -24,7 +24,9 @@ REAL_WAITS_FROM_MINUTES = 10
 
 def main() -> int:
     chosen = _options()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell that starts it in the background has it ignore Ctrl-C.
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, signal.default_int_handler)
     FOLDER.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="campaign-", dir=FOLDER))
     began_s = time.monotonic()

@@ -24,7 +24,7 @@ from sandbox.world import World
 
 WAITING_PER_HOST = 60
 """So many messages per host may wait before people pause: edits come as fast as the app takes them in."""
-LOOK_EVERY_S = 0.25
+LOOK_EVERY_S = 0.5
 TELL_EVERY_S = 3.0
 LONGEST_WAIT_S = 10.0
 """For deals to reach the side on which they are to be edited, once all else is done."""
