@@ -74,9 +74,9 @@ class Tenant:
         scene.edit_crm(record_id, **marks, **changes)
         return referral_id, record_id
 
-    def cosell(self, *arguments: str, code: int = 0) -> str:
-        """What ``python -m cosell migrate`` answers; it ends with exit code ``code``."""
-        assert main(["migrate", *arguments], self.scene.world.settings()) == code
+    def cosell(self, *arguments: str, command: str = "migrate", code: int = 0) -> str:
+        """What ``python -m cosell`` answers; it ends with exit code ``code``."""
+        assert main([command, *arguments], self.scene.world.settings()) == code
         said = self.capsys.readouterr()
         assert "flow-secret" not in said.out + said.err
         return said.out if code == 0 else said.out + said.err
@@ -150,6 +150,7 @@ def test_a_tenant_moves_over_and_back_again(tenant: Tenant) -> None:
     assert scene.audit(orphan) == []
 
     _go_back(tenant, agreeing)
+    _backfill(tenant, agreeing, agreeing_record)
 
 
 def _rehearse(tenant: Tenant, differing: str) -> None:
@@ -201,3 +202,15 @@ def _go_back(tenant: Tenant, referral_id: str) -> None:
     scene.edit_referral(referral_id, details__dealValue=8)
     wait_for(lambda: len(tenant.flow.received) > before, "an event at Microsoft's flow")
     assert not tenant.migrate("--back", "--yes", "--keep", kept)["given_back"], "it is there already"
+
+
+def _backfill(tenant: Tenant, edited: str, edited_record: str) -> None:
+    """What the app was not told of, because the webhook is the flow's again."""
+    scene = tenant.scene
+    referral_id = scene.incoming()
+    tenant.cosell("--yes", command="backfill")
+    scene.wait_quiet()
+    assert scene.record_of(referral_id)["name"] == "✔ Contoso – supply chain analytics"
+    assert scene.record(edited_record)["deal_value"] == scene.referral(edited)["details"]["dealValue"] == 8
+    counted = json.loads(tenant.cosell("--dry-run", "--json", "--from-partner-center", command="backfill"))
+    assert [(one["read"], one["to_be_queued"]) for one in counted["sources"]] == [(3, 0)]
