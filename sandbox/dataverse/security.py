@@ -29,13 +29,14 @@ _OPEN = frozenset({"privilege", "role", "businessunit", "publisher", "solution"}
 class Security:
     """``enforced`` users may do only what their roles allow; nobody else's privileges are looked at.
 
-    A grant below ``Global`` reaches only rows that the user owns.
+    A grant below ``Global`` reaches only rows that the user owns. ``asked`` are the privileges that were needed so far.
     """
 
     rows: Rows
     granted: dict[str, dict[str, str]] = field(default_factory=dict)
     roles_of: dict[str, set[str]] = field(default_factory=dict)
     enforced: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
 
     def add_privileges_of(self, table: Table) -> None:
         for verb in _VERBS:
@@ -109,6 +110,7 @@ class Security:
     def check_named(self, user_id: str, name: str, *, at_least: str = "Global") -> None:
         if user_id not in self.enforced:
             return
+        self.asked.add(name)
         wanted = DEPTHS.index(at_least)
         for role_id in self.roles_of.get(user_id, ()):
             depth = self.granted.get(role_id, {}).get(stable_id("privilege", name))

@@ -182,6 +182,7 @@ class Service:
         if name != f"{NAMESPACE}QualifyLead" or row.table != "lead":
             raise errors.unresolved_action(name)
         self.security.check_named(request.caller_id, "prvReadCampaign")
+        self.security.check(request.caller_id, "AppendTo", self.rows.schema.tables["lead"], row=row)
         made = sales.qualify_lead(self.writer(request), row, request.json(), self.qualify_columns)
         tables = self.rows.schema.tables
         value = [{"@odata.type": f"#{NAMESPACE}{m.table}", tables[m.table].primary_id: m.id} for m in made]

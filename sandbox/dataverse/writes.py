@@ -40,9 +40,7 @@ class Writer:
             message = f"The 'Create' method does not support entities of type '{table.name}'."
             raise errors.DataverseError(400, "0x80040800", message)
         payload = parse_payload(self.rows, table, body, self.root, creating=True)
-        if self.security:
-            self.security.check(self.caller_id, "Create", table)
-            self.security.check_links(self.caller_id, table, payload.values.items(), None)
+        self._check("Create", table, None, payload.values)
         for lookup, parent, parent_body in payload.parents:
             payload.values[lookup.name] = Reference(parent.name, self.create(parent, parent_body).id)
         row = self.insert(table, payload.values, row_id=row_id)
@@ -72,9 +70,7 @@ class Writer:
     def update(self, row: Row, body: Mapping[str, Any]) -> Row:
         table = self.rows.schema.tables[row.table]
         sent = parse_payload(self.rows, table, body, self.root, creating=False).values
-        if self.security:
-            self.security.check(self.caller_id, "Write", table, row=row)
-            self.security.check_links(self.caller_id, table, sent.items(), row)
+        self._check("Write", table, row, sent)
         return self.change(row, sent)
 
     def change(self, row: Row, sent: Mapping[str, Value], *, by_action: bool = False) -> Row:
@@ -120,8 +116,7 @@ class Writer:
 
     def delete(self, row: Row) -> None:
         """The row is gone, and so are those that belong to it; other lookups to it are blank."""
-        if self.security:
-            self.security.check(self.caller_id, "Delete", self.rows.schema.tables[row.table], row=row)
+        self._check("Delete", self.rows.schema.tables[row.table], row)
         for table, lookup in self.rows.schema.lookups_to(row.table):
             for other in self.rows.of(table.name):
                 if other.values.get(lookup.name) != Reference(row.table, row.id):
@@ -139,7 +134,15 @@ class Writer:
         """
         for close in self.rows.of("opportunityclose"):
             if close.reference("opportunityid") == Reference("opportunity", opportunity.id):
+                for verb in ("Read", "Write"):
+                    self._check(verb, self.rows.schema.tables[close.table], close)
                 self.change(close, {"statecode": 2, "statuscode": 3}, by_action=True)
+
+    def _check(self, verb: str, table: Table, row: Row | None, sent: Mapping[str, Value] | None = None) -> None:
+        """Raises the 403 where the caller may not do that, or not set the lookups among ``sent``."""
+        if self.security:
+            self.security.check(self.caller_id, verb, table, row=row)
+            self.security.check_links(self.caller_id, table, (sent or {}).items(), row)
 
     def _actors(self, by: str, on_behalf: str) -> dict[str, Value]:
         """An impersonated user is the author; the real caller is the delegate.
