@@ -78,7 +78,7 @@ def test_azure_yaml_is_understood_by_azd() -> None:
     [
         ("host: function", "host: functions", "not deployed as a function app"),
         ("  postprovision:", "  postprovisoin:", "postprovisoin"),
-        ("language: python", "language: pyhton", "pyhton"),
+        ("language: python", "language: pyhton", "in Python"),
         ("  connector:", "  api:", "azd-service-name"),
         ("project: .", "project: shared", "holds no function app"),
         ("module: main", "module: network", "no such template"),
@@ -90,35 +90,41 @@ def test_a_mistake_in_azure_yaml_is_found(right: str, wrong: str, said: str) -> 
     assert [one for one in found if said in one], found
 
 
-def workflow_mistakes(folder: Path) -> str:
-    """What the schema of GitHub and zizmor say of the workflows in this folder; nothing if all is well."""
-    files = sorted(map(str, folder.glob("*.yml")))
-    tools = Path(sys.executable).parent
-    schema = [str(tools / "check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *files]
-    security = [str(tools / "zizmor"), "--offline", "--no-progress", "--format", "plain", *files]
-    ended = [subprocess.run(one, capture_output=True, text=True, check=False) for one in (schema, security)]
-    return "".join(one.stdout + one.stderr for one in ended if one.returncode)
+TOOLS: Mapping[str, tuple[str, ...]] = {
+    "check-jsonschema": ("--builtin-schema", "vendor.github-workflows"),
+    "zizmor": ("--offline", "--no-progress", "--format", "plain"),
+}
 
 
-def test_nothing_is_wrong_with_the_workflows() -> None:
-    assert workflow_mistakes(WORKFLOWS) == ""
+def workflow_mistakes(folder: Path, tool: str) -> str:
+    """What the schema of GitHub, or zizmor, says of the workflows in this folder; nothing if all is well."""
+    command = [str(Path(sys.executable).parent / tool), *TOOLS[tool], *map(str, sorted(folder.glob("*.yml")))]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    return ended.stdout + ended.stderr if ended.returncode else ""
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_nothing_is_wrong_with_the_workflows(tool: str) -> None:
+    assert workflow_mistakes(WORKFLOWS, tool) == ""
 
 
 @pytest.mark.parametrize(
-    ("file", "right", "wrong", "said"),
+    ("tool", "file", "right", "wrong", "said"),
     [
-        ("test.yml", "runs-on: ubuntu-24.04", "run-on: ubuntu-24.04", "run-on"),
-        ("test.yml", CHECKOUT_STEP, "uses: actions/checkout@v7\n", "unpinned-uses"),
-        ("test.yml", "          persist-credentials: false\n", "          fetch-depth: 1\n", "artipacked"),
-        ("test.yml", "permissions:\n  contents: read\n", "permissions: write-all\n", "excessive-permissions"),
-        ("deploy-to.yml", '"$URL/api/live"', "${{ github.event.head_commit.message }}", "template-injection"),
+        ("check-jsonschema", "test.yml", "runs-on: ubuntu-24.04", "run-on: ubuntu-24.04", "run-on"),
+        ("zizmor", "test.yml", CHECKOUT_STEP, "uses: actions/checkout@v7\n", "unpinned-uses"),
+        ("zizmor", "test.yml", "          persist-credentials: false\n", "          fetch-depth: 1\n", "artipacked"),
+        ("zizmor", "test.yml", "permissions:\n  contents: read\n", "permissions: write-all\n", "excessive-permissions"),
+        ("zizmor", "deploy-to.yml", '"$URL/api/live"', "${{ github.event.head_commit.message }}", "template-injection"),
     ],
 )
-def test_a_mistake_in_a_workflow_is_found(tmp_path: Path, file: str, right: str, wrong: str, said: str) -> None:
+def test_a_mistake_in_a_workflow_is_found(
+    tmp_path: Path, tool: str, file: str, right: str, wrong: str, said: str
+) -> None:
     text = (WORKFLOWS / file).read_text(encoding="utf-8")
     assert right in text
     (tmp_path / file).write_text(text.replace(right, wrong), encoding="utf-8")
-    assert said in workflow_mistakes(tmp_path)
+    assert said in workflow_mistakes(tmp_path, tool)
 
 
 def test_actions_of_one_name_are_of_one_version() -> None:
@@ -163,3 +169,16 @@ def test_a_scan_that_read_nothing_is_no_success(report: dict[str, Any], said: li
     found = list(complaints(report))
     assert len(found) == len(said)
     assert all(part in sentence for part, sentence in zip(said, found, strict=True))
+
+
+def test_the_page_for_operators_names_what_they_meet() -> None:
+    page = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    secrets = set(re.findall(r"secrets/([a-z0-9-]+)\)", SOURCE))
+    needed = {name for name, parameter in TEMPLATE.parameters.items() if parameter.default is None}
+    assert len(secrets) == 4
+    assert {name for name in secrets | needed if f"`{name}`" not in page} == set()
+    of_the_template = set(TEMPLATE.parameters) | SETTINGS | set(TEMPLATE.outputs)
+    named = set(re.findall(r"`([a-z]+[A-Z]\w+|[A-Z]+(?:_[A-Z0-9]+)+)`", page))
+    of_github = {"INFRA_PARAMETERS", "SANDBOX_HOST", "AZURE_WHAT_IF", "COSELL_ALERT_EMAIL"}
+    of_github |= set(re.findall(r"vars\.(\w+)", (WORKFLOWS / "deploy-to.yml").read_text(encoding="utf-8")))
+    assert named - of_the_template - of_github == set()
