@@ -97,8 +97,10 @@ class Expressions:
     def text(self, expression: Expression) -> str:
         """As it stands inside another expression."""
         match expression:
+            case Literal(bool() | None as value):
+                return _CONSTANTS[value]
             case Literal(value):
-                return str(value) if type(value) is int else _CONSTANTS[value]
+                return str(value)
             case Text(parts):
                 return _quoted(expression.literal) if expression.literal is not None else self._format(parts)
             case Name(name, line):
@@ -179,22 +181,22 @@ class Expressions:
         return f"variables({_quoted(variable)})"
 
     def _reference(self, expression: Expression) -> Reference | None:
-        at = "copyIndex()"
         is_one = isinstance(expression, Index)
-        if isinstance(expression, Index):
-            if not self._is_resource(expression.of):
-                return None
-            expression, at = expression.of, self.text(expression.at)
-        if not (isinstance(expression, Name) and self._is_resource(expression)):
+        resource = self._resource(expression.of if isinstance(expression, Index) else expression)
+        if resource is None:
             return None
-        resource = self._template.resources[expression.value]
-        inside = self.inside(resource.loop, at)
-        identity = inside._id(resource)
-        return Reference(resource, identity, inside._segments(resource)[-1], resource.loop is not None and not is_one)
+        inside = self.inside(resource.loop, self._place(expression))
+        is_whole_loop = resource.loop is not None and not is_one
+        return Reference(resource, inside._id(resource), inside._segments(resource)[-1], is_whole_loop)
 
-    def _is_resource(self, expression: Expression) -> bool:
-        is_name = isinstance(expression, Name) and expression.value not in self._bound
-        return is_name and expression.value in self._template.resources
+    def _resource(self, expression: Expression) -> Resource | None:
+        if isinstance(expression, Name) and expression.value not in self._bound:
+            return self._template.resources.get(expression.value)
+        return None
+
+    def _place(self, expression: Expression) -> str:
+        """Which one of a loop; the one in turn, unless the expression says."""
+        return self.text(expression.at) if isinstance(expression, Index) else "copyIndex()"
 
     def _id(self, resource: Resource) -> str:
         scope = resource.body.get("scope")
@@ -210,9 +212,8 @@ class Expressions:
             if resource.type.count("/") > 1:
                 raise BicepError(f"line {resource.line}: {resource.name} is a child and must say its parent")
             return [own]
-        at = self.text(parent.at) if isinstance(parent, Index) else "copyIndex()"
         above = self.reference_of(parent).resource
-        return [*self.inside(above.loop, at)._segments(above), own]
+        return [*self.inside(above.loop, self._place(parent))._segments(above), own]
 
     def _property(self, reference: Reference, name: str, line: int) -> str:
         if reference.is_whole_loop:

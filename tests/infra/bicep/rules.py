@@ -11,7 +11,21 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from tests.infra.bicep.evaluate import FUNCTIONS
-from tests.infra.bicep.tree import Array, Call, Expression, Index, Member, Name, Resource, Template, Text, walk
+from tests.infra.bicep.tree import (
+    Array,
+    Call,
+    Expression,
+    Index,
+    Member,
+    Name,
+    Output,
+    Parameter,
+    Resource,
+    Template,
+    Text,
+    Variable,
+    walk,
+)
 
 LONGEST_EXPRESSION = 24_576
 """Characters: https://learn.microsoft.com/azure/azure-resource-manager/templates/best-practices#template-limits"""
@@ -51,13 +65,15 @@ def _about_names(template: Template) -> Iterator[str]:
                         yield f"line {line}: {name} is not declared"
                 case Call(name, _, line) if name not in _FUNCTIONS:
                     yield f"line {line}: {name} is none of the functions known here: {', '.join(sorted(_FUNCTIONS))}"
-    for one in (*template.parameters.values(), *template.variables.values()):
+    values: list[Parameter | Variable] = [*template.parameters.values(), *template.variables.values()]
+    for one in values:
         if one.name not in used:
             yield f"line {one.line}: {one.name} is never used"
 
 
 def _about_declarations(template: Template) -> Iterator[str]:
-    for one in (*template.parameters.values(), *template.outputs.values()):
+    for_people: list[Parameter | Output] = [*template.parameters.values(), *template.outputs.values()]
+    for one in for_people:
         if "description" not in one.decorators:
             yield f"line {one.line}: {one.name} has no description"
     for parameter in template.parameters.values():
@@ -121,8 +137,8 @@ def _expressions(template: Template) -> Iterator[tuple[set[str], Expression]]:
     """Every expression of the file, with the names that a loop gives it."""
     for parameter in template.parameters.values():
         yield from ((set(), one) for one in (parameter.default, *parameter.decorators.values()) if one is not None)
-    for declared in (*template.variables.values(), *template.outputs.values()):
-        yield set(), declared.value
+    values: list[Variable | Output] = [*template.variables.values(), *template.outputs.values()]
+    yield from ((set(), declared.value) for declared in values)
     for resource in template.resources.values():
         loop = resource.loop
         bound = {loop.item, loop.index or loop.item} if loop else set[str]()
