@@ -1,19 +1,27 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from typing import Protocol
 
 import pytest
 
 from sandbox.certificates import Certificates, make_certificates
 from sandbox.world import World
 from tests.end_to_end.scene import NO_TIMERS, Scene
+from tests.end_to_end.seller_in_salesforce import SETTLED_AT_ONCE
 
 NO_BRAKE = {"BRAKE_PERCENT": "100"}
 """The tests of a module close more of its deals than a company does in an hour."""
 CALLBACK_DELAY_S = 0.15
 LONGEST_DELAY_APART_S = 0.8
-SceneMaker = Callable[[Mapping[str, str]], Scene]
+CUSTOMIZE = {"salesforce": SETTLED_AT_ONCE}
+
+
+class SceneMaker(Protocol):
+    def __call__(self, settings: Mapping[str, str], *, customize: str = "") -> Scene:
+        """``customize`` is the text of the partner's own customize.toml."""
+        ...
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,9 +52,11 @@ def make_scene(tmp_path_factory: pytest.TempPathFactory, certificates: Certifica
     """Starts a world with the app and its webhook registered; stopped after the module's tests with this CRM."""
     with ExitStack() as running:
 
-        def make(settings: Mapping[str, str]) -> Scene:
+        def make(settings: Mapping[str, str], *, customize: str = "") -> Scene:
             folder = tmp_path_factory.mktemp("world")
-            app_settings = {**NO_TIMERS, **NO_BRAKE, **settings}
+            file = folder / "customize.toml"
+            file.write_text(CUSTOMIZE.get(crm, "") + customize, encoding="utf-8")
+            app_settings = {**NO_TIMERS, **NO_BRAKE, "CUSTOMIZE_FILE": str(file), **settings}
             world = World(folder, crm=crm, settings=app_settings, certificates=certificates)
             running.enter_context(world)
             # Callbacks come when the write that caused them is over: one that finds its deal locked waits for seconds.

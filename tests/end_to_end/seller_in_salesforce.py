@@ -41,6 +41,10 @@ HELP_CHOICES = {PROOF_OF_CONCEPT: "Proof of concept or demo", None: None}
 STAGES = Stages("On Hold", "Qualification", "Closed Won", "Closed Lost", "Closed Lost")
 OPEN_STAGES = {"active": STAGES.active, "on_hold": STAGES.on_hold}
 
+SETTLED_AT_ONCE = "[adapter.org]\nsettles_after_s = 0\n"
+"""Nobody in these tests saves a record twice in one second (:meth:`SalesforceSeller.edit`): to look at each change
+again ten seconds later would only take time."""
+
 
 class SalesforceSeller(Seller):
     stages = STAGES
