@@ -183,9 +183,9 @@ param operatorIpAddress string = ''
 @description('Address that gets the alerts. Empty: they are shown in the portal only.')
 param alertEmail string = ''
 
-@description('Hours without a successful look at either side before the alert: 1 to 6, 24 or 48.')
-@allowed([1, 2, 3, 4, 5, 6, 24, 48])
-param silenceAlertHours int = 3
+@description('Time without a successful look at either side before the alert: hours, or one or two days.')
+@allowed(['PT1H', 'PT2H', 'PT3H', 'PT4H', 'PT5H', 'PT6H', 'P1D', 'P2D'])
+param silenceAlertAfter string = 'PT3H'
 
 @description('Days to keep logs.')
 @minValue(30)
@@ -549,7 +549,7 @@ var alerts = [
     todo: 'See the health page. If it does not answer, the app does not run: look at its functions in the portal.'
     severity: 1
     every: 'PT1H'
-    window: 'PT${silenceAlertHours}H'
+    window: silenceAlertAfter
     rowsBorne: 0
     query: loadTextContent('queries/no_successful_sync.kql')
   }

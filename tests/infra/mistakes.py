@@ -97,7 +97,8 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
     ("string = vault.properties.vaultUri", "string = insights.properties.ConnectionString", "shows a secret"),
     ("output APP_URL", "output APP_TOKEN", "shows a secret"),
     ("actionGroups: empty(alertEmail) ? [] : [people.id]", "actionGroups: []", "tells nobody"),
-    ("window: 'PT${silenceAlertHours}H'", "window: 'PT${silenceAlertHours}M'", "looks every PT1H at PT3M"),
+    ("param silenceAlertAfter string = 'PT3H'", "param silenceAlertAfter string = 'PT3M'", "is not allowed"),
+    ("window: silenceAlertAfter", "window: empty(silenceAlertAfter) ? '' : 'PT30M'", "looks every PT1H at PT30M"),
     ("tags: allTags\n  kind: 'StorageV2'", "tags: {}\n  kind: 'StorageV2'", "storage does not have the tags"),
     # Agreement with the code and the host
     ("    BRAKE_PERCENT: brakePercent\n", "    BRAKE_PERCENTAGE: brakePercent\n", "does not set BRAKE_PERCENT"),

@@ -54,8 +54,13 @@ _STORAGE = {
     "minimumTlsVersion": "TLS1_2",
 }
 _VAULT = {"enableRbacAuthorization": True, "enableSoftDelete": True}
-# Windows that a log alert may look at: https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-types
-_WINDOWS = {"PT5M", "PT10M", "PT15M", "PT30M", "PT45M", "PT48H", *(f"PT{hours}H" for hours in (1, 2, 3, 4, 5, 6, 24))}
+_WINDOWS_MIN = {
+    **{f"PT{minutes}M": minutes for minutes in (5, 10, 15, 30, 45)},
+    **{f"PT{hours}H": hours * 60 for hours in range(1, 7)},
+    "P1D": 1440,
+    "P2D": 2880,
+}
+"""What a log alert may look at, and how often: https://github.com/Azure/azure-rest-api-specs/issues/21258"""
 
 
 def violations(resources: Sequence[Deployed], outputs: Mapping[str, Any]) -> Iterator[str]:
@@ -200,10 +205,5 @@ def _about_alerts(resources: Sequence[Deployed]) -> Iterator[str]:
         if rule.properties["scopes"] != [component.id]:
             yield f"{rule.name}: does not look at the app's logs"
         every, window = rule.properties["evaluationFrequency"], rule.properties["windowSize"]
-        if not {every, window} <= _WINDOWS or _minutes(every) > _minutes(window):
+        if not {every, window} <= _WINDOWS_MIN.keys() or _WINDOWS_MIN[every] > _WINDOWS_MIN[window]:
             yield f"{rule.name}: looks every {every} at {window}"
-
-
-def _minutes(duration: str) -> int:
-    number = int(duration.removeprefix("PT")[:-1])
-    return number * 60 if duration.endswith("H") else number

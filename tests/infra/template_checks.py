@@ -50,7 +50,7 @@ INSTALLATIONS: Mapping[str, Mapping[str, Any]] = {
         "virtualNetwork": True,
         "operatorIpAddress": "203.0.113.7",
         "purgeProtection": False,
-        "silenceAlertHours": 48,
+        "silenceAlertAfter": "P2D",
         "tags": {"costCenter": "42"},
     },
 }
