@@ -228,9 +228,12 @@ class Metadata:
         return any(count > 1 for count in seen.values())
 
     def _replace_table(self, request: Request, table: Table) -> Answer:
-        """Replaces the definition: what the body leaves out is lost, so a body that leaves out much is refused here."""
+        """Replaces the definition: what the body leaves out is lost, and so are labels in languages other than its own
+        unless they are merged. Nobody wants either, so both are refused here."""
         body, shown = request.json(), table_json(table)
         check_type(body, "EntityMetadata")
+        if request.headers.get("MSCRM.MergeLabels") != "true":
+            raise refused("Without MSCRM.MergeLabels: true, labels in other languages would be lost.")
         for name, value in shown.items():
             if name != "ChangeTrackingEnabled" and body.get(name) != value:
                 raise refused(

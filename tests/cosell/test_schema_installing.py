@@ -178,6 +178,25 @@ def test_it_gives_up_in_the_end_and_says_that_it_can_be_run_again(environment: E
     environment.install()
 
 
+def test_what_somebody_else_has_just_made_is_as_good(
+    environment: EmptyEnvironment, installed_state: dict[str, Any]
+) -> None:
+    refusal = {"error": {"code": "0x80047013", "message": "An attribute with the specified name already exists"}}
+    environment.control.order(Fault(r"/Attributes$", "POST", 400, body=refusal, after_commit=True, times=3))
+    environment.install()
+    assert environment.state() == installed_state
+
+
+def test_what_does_not_become_visible_is_told_of_and_the_next_run_makes_it(environment: EmptyEnvironment) -> None:
+    environment.control.order(Fault(r"/RelationshipDefinitions$", status=204))
+    with pytest.raises(ConfigurationError, match="still does not have: lookup msft_opportunityid") as caught:
+        environment.install(wait_s=30.0)
+    assert "Run the command again" in caught.value.remedy
+    assert environment.pauses == [5.0] * 6
+    environment.install()
+    assert environment.steps[0] == "lookup msft_opportunityid of msft_microsoftpartnercentersolution to opportunity"
+
+
 def test_what_the_environment_refuses_is_told_with_its_words(environment: EmptyEnvironment) -> None:
     refusal = {"error": {"code": "0x80040220", "message": "Principal user is missing prvCreateEntity privilege"}}
     environment.control.order(Fault(r"/EntityDefinitions$", method="POST", status=403, body=refusal))

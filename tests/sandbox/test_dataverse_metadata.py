@@ -15,6 +15,7 @@ from sandbox.serving import Server
 OPPORTUNITY = "EntityDefinitions(LogicalName='opportunity')"
 LEAD = "EntityDefinitions(LogicalName='lead')"
 IN_SOLUTION = {"MSCRM.SolutionUniqueName": "Fabrikam"}
+MERGED = {"MSCRM.MergeLabels": "true"}
 LEVEL = {"Value": "None", "CanBeChanged": True, "ManagedPropertyLogicalName": "canmodifyrequirementlevelsettings"}
 
 
@@ -329,7 +330,7 @@ def test_change_tracking_is_switched_on_by_a_put_and_in_force_once_published(cus
     definition = customiser("GET", OPPORTUNITY).json()
     body = {"@odata.type": "Microsoft.Dynamics.CRM.EntityMetadata", **definition, "ChangeTrackingEnabled": True}
     tracked = {"Prefer": "odata.track-changes"}
-    assert customiser("PUT", OPPORTUNITY, body).status_code == 204
+    assert customiser("PUT", OPPORTUNITY, body, MERGED).status_code == 204
     assert customiser("GET", OPPORTUNITY).json()["ChangeTrackingEnabled"] is False
     assert customiser("GET", "opportunities?$select=name", headers=tracked).status_code == 400
     customiser.made("PublishXml", publish("lead"), {})
@@ -338,7 +339,7 @@ def test_change_tracking_is_switched_on_by_a_put_and_in_force_once_published(cus
     assert customiser("GET", OPPORTUNITY).json()["ChangeTrackingEnabled"] is True
     assert customiser("GET", "opportunities?$select=name", headers=tracked).status_code == 200
     assert "cannot be disabled" in customiser.refused(
-        OPPORTUNITY, {**body, "ChangeTrackingEnabled": False}, {}, method="PUT"
+        OPPORTUNITY, {**body, "ChangeTrackingEnabled": False}, MERGED, method="PUT"
     )
 
 
@@ -349,7 +350,8 @@ def test_a_put_replaces_everything_and_a_patch_is_not_known(customiser: Customis
     for name in ("DisplayName", "EntitySetName", "OwnershipType"):
         less = copy.deepcopy(body)
         del less[name]
-        assert name in customiser.refused(OPPORTUNITY, less, {}, method="PUT")
+        assert name in customiser.refused(OPPORTUNITY, less, MERGED, method="PUT")
+    assert "labels in other languages" in customiser.refused(OPPORTUNITY, body, {}, method="PUT")
 
 
 @pytest.mark.parametrize("xml", ["", "<entities/>", "<importexportxml><entities><entity>nosuch</entity></entities>"])
@@ -360,7 +362,7 @@ def test_what_is_published_must_be_named_properly(customiser: Customiser, xml: s
 def test_all_can_be_published_at_once(customiser: Customiser) -> None:
     definition = customiser("GET", LEAD).json()
     body = {"@odata.type": "Microsoft.Dynamics.CRM.EntityMetadata", **definition, "ChangeTrackingEnabled": True}
-    assert customiser("PUT", LEAD, body).status_code == 204
+    assert customiser("PUT", LEAD, body, MERGED).status_code == 204
     customiser.made("PublishAllXml", {}, {})
     assert customiser("GET", LEAD).json()["ChangeTrackingEnabled"] is True
 
