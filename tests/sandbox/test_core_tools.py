@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import socket
 import sys
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from sandbox.world import _free_port
 from tests.end_to_end.waiting import wait_for
 
 STAND_IN = """#!{python}
-import http.server, os, pathlib, subprocess, sys
+import http.server, os, subprocess, sys, time
 assert sys.argv[1:3] == ["start", "--port"], sys.argv
 if os.environ["CRM"] == "unknown":
     sys.exit("CRM is wrong")
@@ -24,9 +24,17 @@ class Answers(http.server.BaseHTTPRequestHandler):
         self.send_response(200 if self.path == "/api/live" else 404)
         self.end_headers()
         print("Executed 'Functions.live' (Succeeded, Id=1)", flush=True)
-worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-pathlib.Path("worker.pid").write_text(str(worker.pid))
+subprocess.Popen([sys.executable, "-c", {worker!r}])
+while not os.path.exists("worker.port"):
+    time.sleep(0.01)
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[3])), Answers).serve_forever()
+"""
+WORKER = """
+import os, pathlib, socket, time
+listening = socket.create_server(("127.0.0.1", 0))
+pathlib.Path("port").write_text(str(listening.getsockname()[1]))
+os.rename("port", "worker.port")
+time.sleep(600)
 """
 
 
@@ -35,21 +43,24 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with an app, and func on the path."""
     func = tmp_path / "bin" / "func"
     func.parent.mkdir()
-    func.write_text(STAND_IN.format(python=sys.executable), encoding="utf-8")
+    func.write_text(STAND_IN.format(python=sys.executable, worker=WORKER), encoding="utf-8")
     func.chmod(0o755)
     monkeypatch.setenv("PATH", f"{func.parent}{os.pathsep}{os.environ['PATH']}")
     return tmp_path
 
 
-def is_running(process_id: int) -> bool:
-    """Not so for one that has ended and that nobody has asked about yet."""
-    asked = subprocess.run(["ps", "-o", "stat=", "-p", str(process_id)], capture_output=True, text=True, check=False)
-    return asked.stdout.strip()[:1] not in {"", "Z"}
+def is_running(port: int) -> bool:
+    """Whether the worker still listens: a process id may be kept, or be somebody else's by now."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_it_serves_with_the_settings_and_leaves_no_process_behind(app: Path) -> None:
     with CoreToolsHost(app, {"CRM": "salesforce"}, _free_port()) as host:
-        worker = int((app / "worker.pid").read_text(encoding="utf-8"))
+        worker = int((app / "worker.port").read_text(encoding="utf-8"))
         assert "Executed 'live' (" in host.log
         assert is_running(worker)
     wait_for(lambda: not is_running(worker), "the worker ends")
