@@ -28,13 +28,16 @@ class Agreed:
 class Begun:
     """A field that a sync is writing, or was when it was cut off: what it is to be, and which sides are written.
 
-    ``overruled`` has Partner Center's value that lost a conflict against the CRM's.
+    ``overruled`` has Partner Center's value that lost a conflict against the CRM's. ``since`` is when that began;
+    ``audit`` stands for the audit that the record is given in the same write as the field.
     """
 
     agreed: Agreed
     to_partner_center: bool
     to_crm: bool
     overruled: Agreed | None = None
+    since: datetime | None = None
+    audit: str = ""
 
 
 @dataclass(frozen=True)
@@ -261,6 +264,8 @@ def _dump_begun(begun: Mapping[str, Begun], mapping: RecordMapping) -> dict[str,
     return {
         "agreed": _dump_values({name: one.agreed for name, one in begun.items()}, mapping),
         "writes": {name: [one.to_partner_center, one.to_crm] for name, one in begun.items()},
+        "since": {name: one.since.isoformat() for name, one in begun.items() if one.since},
+        "audit": {name: one.audit for name, one in begun.items() if one.audit},
         "overruled": _dump_values(overruled, mapping),
     }
 
@@ -269,7 +274,12 @@ def _load_begun(stored: Mapping[str, Any], mapping: RecordMapping, names: Contai
     agreed = _load_values(stored.get("agreed", {}), mapping, names)
     overruled = _load_values(stored.get("overruled", {}), mapping, names)
     writes: Mapping[str, tuple[bool, bool]] = stored.get("writes", {})
-    return {name: Begun(one, *writes[name], overruled.get(name)) for name, one in agreed.items()}
+    since = {name: datetime.fromisoformat(text) for name, text in stored.get("since", {}).items()}
+    audit: Mapping[str, str] = stored.get("audit", {})
+    return {
+        name: Begun(one, *writes[name], overruled.get(name), since.get(name), audit.get(name, ""))
+        for name, one in agreed.items()
+    }
 
 
 MADE_UP = "@"

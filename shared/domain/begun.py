@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from shared.domain.base import Agreed, Base, Begun, RecordView, ReferralView
@@ -34,13 +36,28 @@ def take_up(
     for name, begun in base.begun.items():
         if not (mapping.has(name) and name in referral.values and name in record.values):
             continue
-        row = mapping.field(name)
-        there = begun.to_partner_center and _same(row, referral.values[name], begun.agreed.partner_center)
-        here = begun.to_crm and _same(row, record.values[name], begun.agreed.crm)
+        row, now = mapping.field(name), Agreed(referral.values[name], record.values[name])
+        there = begun.to_partner_center and _same(row, now.partner_center, begun.agreed.partner_center)
+        here = begun.to_crm and (_same(row, now.crm, begun.agreed.crm) or _stands_for(record.audit) == begun.audit)
+        if _is_later(row, begun, now, fields.get(name), referral.updated_at) and not there:
+            fields[name] = begun.agreed
+            untold.append(Conflict(name, now.partner_center, now.crm, Side.PARTNER_CENTER, row.personal))
+            continue
         fields[name] = _reached(fields.get(name), begun, there=there, here=here)
         if there and begun.overruled is not None:
             untold.append(Conflict(name, begun.overruled.partner_center, begun.agreed.crm, Side.CRM, row.personal))
     return replace(base, fields={name: agreed for name, agreed in fields.items() if agreed is not None}), tuple(untold)
+
+
+def _is_later(row: FieldMapping, begun: Begun, now: Agreed, old: Agreed | None, changed_at: datetime) -> bool:
+    """Partner Center holds what neither the sync wrote nor was there before, and the CRM what the sync wrote it for.
+
+    Whether that write was done cannot be known any more. The edit is the later one either way.
+    """
+    if not begun.to_partner_center or begun.to_crm or row.convert.is_set or old is None or begun.since is None:
+        return False
+    is_new = not _same(row, now.partner_center, old.partner_center) and changed_at > begun.since
+    return is_new and _same(row, now.crm, begun.agreed.crm)
 
 
 def _reached(old: Agreed | None, begun: Begun, *, there: bool, here: bool) -> Agreed | None:
@@ -50,6 +67,19 @@ def _reached(old: Agreed | None, begun: Begun, *, there: bool, here: bool) -> Ag
     if old is None or not (there or here):
         return old
     return replace(old, partner_center=begun.agreed.partner_center) if there else replace(old, crm=begun.agreed.crm)
+
+
+def dated(planned: Mapping[str, Begun], since: datetime, audit: str | None) -> dict[str, Begun]:
+    """What a plan begins, at this time; ``audit`` is what the record's audit is to be, written along with its fields.
+
+    No two audits are alike, so that finding it proves that all else in that write was done.
+    """
+    stands = _stands_for(audit) if audit else ""
+    return {name: replace(begun, since=since, audit=stands if begun.to_crm else "") for name, begun in planned.items()}
+
+
+def _stands_for(audit: str) -> str:
+    return sha256(audit.replace("\r\n", "\n").strip().encode()).hexdigest()[:16]
 
 
 def still_begun(base: Base | None, untold: tuple[Conflict, ...], planned: Mapping[str, Begun]) -> dict[str, Begun]:

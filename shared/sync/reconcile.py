@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.domain.audit import TO_CRM, TO_PARTNER_CENTER, conflict_line, landed_line, report_values, success
-from shared.domain.base import dump_base
-from shared.domain.begun import still_begun
+from shared.domain.base import Begun, dump_base
+from shared.domain.begun import dated, still_begun
 from shared.domain.errors import RetryLater, VersionConflict
 from shared.domain.link import Link, LinkStatus
 from shared.domain.mapping import RecordMapping
@@ -62,6 +63,9 @@ def reconcile(
         pair = read_pair(sides, locked, referral, record, microsofts)
         if pair.is_echo and not told.lines and not _lacks_reference(pair, locked.link):
             return Outcome(Result.UNCHANGED, "Nothing changed since the last sync.", locked.link)
+        if pair.record is None and not sides.crm.capabilities.optimistic_lock:
+            record = sides.crm.get(locked.link.kind, record_id_of(locked))
+            continue
         planned = plan(pair.referral_view, pair.record_view, pair.base, pair.mapping, sides.rules(locked.link.kind))
         if pair.referral is None and (planned.needs_referral or should_invite(locked.link, pair.record_view)):
             referral = sides.referral(referral_id_of(locked))
@@ -82,13 +86,17 @@ def reconcile(
 
 def _apply(sides: Sides, locked: LockedLink, pair: Pair, planned: Plan, told: Told) -> Outcome:
     """Partner Center first, then the record with the news of it, then the base: each step can be repeated."""
-    _begin(locked, pair, planned)
+    since = sides.clock()
+    _begin(locked, pair, planned, dated(planned.begun, since, None))
     planned = replace(planned, conflicts=(*pair.untold, *planned.conflicts))
     after = _write_referral(sides, locked, pair, planned, told)
     lines = _lines(planned, told, pair.mapping) or _recovery(locked.link, pair, planned, told)
     rules = sides.rules(locked.link.kind)
     news = report_values(pair.record_view, pair.mapping, rules, lines, sides.clock(), failed=False)
     change = RecordChange({**news, **planned.to_crm.values}, planned.to_crm.stage)
+    if any(begun.to_crm for begun in planned.begun.values()):
+        audit = change.values.get(pair.mapping.columns.audit)
+        _remember(locked, pair, dated(planned.begun, since, audit))
     record_after, landed = _write_record(sides, locked, pair, change)
     base = settle(
         planned,
@@ -120,16 +128,21 @@ def _apply(sides: Sides, locked: LockedLink, pair: Pair, planned: Plan, told: To
     )
 
 
-def _begin(locked: LockedLink, pair: Pair, planned: Plan) -> None:
+def _begin(locked: LockedLink, pair: Pair, planned: Plan, begun: Mapping[str, Begun]) -> None:
     """Whoever finds this sync cut off knows what of it to look for; what could not be remembered is not begun."""
     views, unwritten = (pair.referral_view, pair.record_view), RecordChange({})
     agreed = settle(
         planned, views, pair.versions, pair.mapping, referral_after=None, change=unwritten, record_after=None
     )
     require_room(agreed, pair.mapping)
-    if pair.base is not None and planned.begun:
-        begun = still_begun(pair.base, pair.untold, planned.begun)
-        locked.save(replace(locked.link, base=dump_base(replace(pair.base, begun=begun), pair.mapping)))
+    if any(one.to_partner_center for one in begun.values()):
+        _remember(locked, pair, begun)
+
+
+def _remember(locked: LockedLink, pair: Pair, begun: Mapping[str, Begun]) -> None:
+    if pair.base is not None:
+        both = still_begun(pair.base, pair.untold, begun)
+        locked.save(replace(locked.link, base=dump_base(replace(pair.base, begun=both), pair.mapping)))
 
 
 def _recovery(link: Link, pair: Pair, planned: Plan, told: Told) -> list[str]:

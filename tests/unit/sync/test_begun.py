@@ -145,3 +145,46 @@ def test_a_conflict_settled_long_ago_is_told_even_if_the_sync_is_cut_off_again_w
     world.settle()
     assert both(world, referral_id, record_id, "notes") == ("Something else.", "Something else.")
     assert len(conflicts_told(world, record_id)) == 1
+
+
+def test_who_edits_what_the_sync_wrote_to_the_crm_without_an_answer_has_seen_it_and_wins() -> None:
+    """Even where the other side changed later, in another field: the audit on the record shows that the write was done."""
+    world = World()
+    referral_id, record_id = accepted(world)
+    world.partner_center.edit(referral_id, {"details.notes": "Theirs."})
+    world.crm.fail_next(NO_ANSWER, operation="update", after_commit=True)
+    cut_off(world, lambda: world.referral_changed(referral_id))
+    assert world.record(record_id, "notes") == "Theirs."
+    edit_crm(world, record_id, notes="Ours, in answer to theirs.")
+    world.partner_center.edit(referral_id, {"details.dealValue": 77})
+    world.settle()
+    assert both(world, referral_id, record_id, "notes") == ("Ours, in answer to theirs.",) * 2
+    assert conflicts_told(world, record_id) == []
+
+
+def test_an_edit_that_crossed_a_write_to_the_crm_that_was_never_done_is_settled_by_the_policy_and_told() -> None:
+    world = World()
+    referral_id, record_id = accepted(world)
+    world.partner_center.edit(referral_id, {"details.dealValue": 111})
+    world.crm.fail_next(BUSY, operation="update")
+    cut_off(world, lambda: world.referral_changed(referral_id))
+    edit_crm(world, record_id, deal_value=Decimal(222))
+    world.partner_center.edit(referral_id, {"details.notes": "Later."})
+    world.settle()
+    assert both(world, referral_id, record_id, "deal_value") == (111, 111)
+    assert len(conflicts_told(world, record_id)) == 1
+
+
+def test_who_edits_partner_center_after_a_patch_without_an_answer_wins_and_is_told_of() -> None:
+    """Whether that PATCH was done cannot be known any more; the later edit is theirs."""
+    world = World()
+    referral_id, record_id = accepted(world)
+    edit_crm(world, record_id, deal_value=Decimal(111))
+    world.partner_center.fail_next(NO_ANSWER, operation="patch", after_commit=True)
+    cut_off(world, lambda: world.record_changed(record_id))
+    world.partner_center.edit(referral_id, {"details.dealValue": 222})
+    edit_crm(world, record_id, notes="Later, and about something else.")
+    world.settle()
+    assert both(world, referral_id, record_id, "deal_value") == (222, 222)
+    (told,) = conflicts_told(world, record_id)
+    assert told.endswith("(Partner Center: 222; CRM: 111.00); Partner Center's value was kept.")
