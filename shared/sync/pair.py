@@ -70,7 +70,10 @@ def read_pair(
     record: Record | None,
     microsofts: MicrosoftsSide | None,
 ) -> Pair:
-    """What was not given is read, unless the base tells it; after a sync that was cut off it never does."""
+    """What was not given is read, unless the base tells it; after a sync that was cut off it never does.
+
+    A record that is presumed may only be written to where the CRM refuses a stale write.
+    """
     link, mapping = locked.link, sides.mapping(locked.link.kind)
     base = load_base(link.base, mapping) if link.base else None
     was_cut_off = base is not None and bool(base.begun)
@@ -78,7 +81,7 @@ def read_pair(
     is_failed = record is not None and link.failure is not None
     if referral is None and (base is None or base.etag is None or is_failed or was_cut_off):
         referral = sides.referral(referral_id_of(locked))
-    can_presume = base is not None and base.record_version is not None and sides.crm.capabilities.optimistic_lock
+    can_presume = base is not None and base.record_version is not None
     if record is None and (was_cut_off or not can_presume):
         record = sides.crm.get(link.kind, record_id_of(locked))
     views = show_microsofts(

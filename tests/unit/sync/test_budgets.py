@@ -28,8 +28,9 @@ def accepted(world: World) -> tuple[str, str]:
     return referral_id, world.crm.ids()[0]
 
 
-def test_an_echo_costs_one_read_and_nothing_of_the_crm() -> None:
-    world = World()
+@pytest.mark.parametrize("optimistic_lock", [True, False])
+def test_an_echo_costs_one_read_and_nothing_of_the_crm(optimistic_lock: bool) -> None:
+    world = World(optimistic_lock=optimistic_lock)
     referral_id, _ = accepted(world)
     outcome, theirs, ours = spent(world, lambda: world.referral_changed(referral_id))
     assert outcome.result is Result.UNCHANGED
