@@ -30,11 +30,13 @@ while not os.path.exists("worker.port"):
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[3])), Answers).serve_forever()
 """
 WORKER = """
-import os, pathlib, socket, time
+import os, pathlib, socket
 listening = socket.create_server(("127.0.0.1", 0))
 pathlib.Path("port").write_text(str(listening.getsockname()[1]))
 os.rename("port", "worker.port")
-time.sleep(600)
+listening.settimeout(60)
+while True:
+    listening.accept()[0].close()
 """
 
 
