@@ -25,7 +25,10 @@ _FORMATS = {
     "String": {"Text", "TextArea", "Email", "Url", "TickerSymbol", "Phone", "Json", "RichText", "VersionNumber"},
     "Memo": {"Text", "TextArea", "Json", "RichText", "Email"},
 }
-_BOUNDS = {"Integer": 2_147_483_647, "Money": 922_337_203_685_477}
+_BOUNDS = {
+    "Integer": (-2_147_483_648, 2_147_483_647),
+    "Money": (-922_337_203_685_477, 922_337_203_685_477),
+}
 _COMMON = frozenset(
     {
         "@odata.type", "AttributeType", "AttributeTypeName", "SchemaName", "DisplayName", "Description",
@@ -33,12 +36,12 @@ _COMMON = frozenset(
     }
 )  # fmt: skip
 _OWN = {
-    "String": {"MaxLength", "FormatName", "Format"},
-    "Memo": {"MaxLength", "FormatName", "Format"},
+    "String": {"MaxLength", "FormatName", "Format", "ImeMode"},
+    "Memo": {"MaxLength", "FormatName", "Format", "ImeMode"},
     "Boolean": {"DefaultValue", "OptionSet"},
     "Picklist": {"DefaultFormValue", "OptionSet"},
     "Integer": {"MinValue", "MaxValue", "Format"},
-    "Money": {"MinValue", "MaxValue", "Precision", "PrecisionSource"},
+    "Money": {"MinValue", "MaxValue", "Precision", "PrecisionSource", "ImeMode"},
     "Lookup": set[str](),
 }
 
@@ -161,10 +164,10 @@ def _options(body: Mapping[str, Any]) -> tuple[Option, ...]:
 
 
 def _numbers(kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    most = _BOUNDS[kind]
-    low, high = body.get("MinValue", -most), body.get("MaxValue", most)
-    if not (-most <= low <= high <= most):
-        raise refused(f"MinValue and MaxValue must be between {-most} and {most}.")
+    least, most = _BOUNDS[kind]
+    low, high = body.get("MinValue", least), body.get("MaxValue", most)
+    if not (least <= low <= high <= most):
+        raise refused(f"MinValue and MaxValue must be between {least} and {most}.")
     if kind == "Money" and body.get("PrecisionSource", 2) not in {0, 1, 2}:
         raise refused("PrecisionSource must be 0, 1 or 2.")
     precision = {"precision": int(body.get("Precision", 2))} if kind == "Money" else {}

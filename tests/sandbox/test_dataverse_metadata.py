@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 import requests
+from PowerPlatform.Dataverse.client import DataverseClient
 
+from sandbox.certificates import Certificates
 from sandbox.dataverse import APPLICATION_USER_ID, DataverseSimulator
 from sandbox.serving import Server
+from tests.sandbox.test_dataverse_clients import GoodCredential
 
 OPPORTUNITY = "EntityDefinitions(LogicalName='opportunity')"
 LEAD = "EntityDefinitions(LogicalName='lead')"
@@ -423,3 +426,24 @@ def test_rows_of_others_take_the_depth_of_the_organisation(
     customiser.made(path, {"@odata.id": f"{customiser.root}roles({role})"}, {})
     simulator.enforce_privileges()
     assert customiser("GET", "leads?$select=subject").status_code == answer
+
+
+# A client written by others
+
+
+def test_microsofts_own_sdk_adds_columns_and_a_key(
+    simulator: DataverseSimulator, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.root_file))
+    columns = {"new_Code": "string", "new_Done": "bool", "new_Notes": "memo", "new_Count": "int"}
+    with (
+        Server(simulator.build, tls=certificates.server_context()) as server,
+        DataverseClient(server.url, GoodCredential()) as sdk,
+    ):
+        assert sdk.tables.add_columns("opportunity", columns) == list(columns)
+        sdk.tables.create_alternate_key("opportunity", "new_Key", ["new_code"])
+        statuses = [sdk.tables.get_alternate_keys("opportunity")[0].status for _ in range(3)]
+        assert statuses == ["In Progress", "In Progress", "Active"]
+        sdk.records.create("opportunity", {"name": "x", "new_code": "a", "new_done": True, "new_count": 3})
+    (row,) = simulator.rows("opportunity")
+    assert (row["new_code"], row["new_done"], row["new_count"]) == ("a", True, 3)
