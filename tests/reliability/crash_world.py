@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +21,8 @@ from tests.reliability.warm_worker import Message, Timer, WarmWorker
 
 LOCKS_HAVE_ENDED = 10
 """Minutes after a worker's death: the host gives its message back by then, and what it had locked is free."""
-TIMERS_TICK = 1
-"""Minutes later: in the second in which a row of Salesforce was written it may be written again, and is told of again."""
+TICK_AFTER = 1
+"""Minutes: in the very second in which a row of Salesforce was written it is told of again and again."""
 TIMERS = (Timer("auto_heal"), Timer("crm_to_partner_center"), Timer("microsoft_solutions_to_partner_center"))
 MOST_ROUNDS = 10
 SETTINGS = {
@@ -68,30 +68,36 @@ class CrashWorld:
         return [dict(row) for row in rows(table)]
 
     def warm_up(self) -> None:
-        """The loaded app learns what every worker learns with its first deals, and keeps it for each process to come."""
+        """The loaded app learns what every worker learns with its first deals; each process to come has it from it."""
         referral_id, record_id = self.scene.incoming(), self.scene.opportunity()
         news = (message(REFERRAL_EVENTS, "referral", referral_id), message(CRM_CHANGES, "opportunity", record_id))
         self.worker.warm_up(*news, *TIMERS)
         self.settle()
 
-    def settle(self, *messages: Message) -> None:
-        """All these messages are worked off, what they led to as well, and the timers find nothing more to do.
+    def deliver(self, *messages: Message) -> None:
+        """All these messages are worked off, and what they led to as well; what is sent with a delay comes at once.
 
-        What the app sends with a delay is delivered at once. The test fails if a message is given up.
+        The test fails if a message is given up.
         """
-        pending: Sequence[Message | Timer] = messages or TIMERS
         for _ in range(MOST_ROUNDS):
-            minutes_later = TIMERS_TICK if pending is TIMERS else LOCKS_HAVE_ENDED
-            sent = deliverable(self.worker.run(*pending, minutes_later=minutes_later).sent)
-            if not sent and pending is TIMERS:
+            if not messages:
                 return
-            pending = sent or TIMERS
-        raise AssertionError(f"after {MOST_ROUNDS} rounds there is still something to do: {pending}")
+            messages = deliverable(self.worker.run(*messages, minutes_later=LOCKS_HAVE_ENDED).sent)
+        raise AssertionError(f"messages are put off again and again: {messages}")
+
+    def settle(self, *messages: Message) -> None:
+        """The same, and the timers find nothing more to do."""
+        for _ in range(MOST_ROUNDS):
+            self.deliver(*messages)
+            messages = deliverable(self.worker.run(*TIMERS, minutes_later=TICK_AFTER).sent)
+            if not messages:
+                return
+        raise AssertionError(f"the timers find something again and again: {messages}")
 
 
-def deliverable(sent: Iterable[Sent]) -> list[Message]:
+def deliverable(sent: Iterable[Sent]) -> tuple[Message, ...]:
     """The messages as the host hands them out. Fails for one that was given up, with its reason."""
-    messages = [Message(one.queue, one.body) for one in sent]
+    messages = tuple(Message(one.queue, one.body) for one in sent)
     for one in messages:
         if one.queue.endswith(POISON_SUFFIX):
             envelope = parse(one.body)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
+
+import pytest
 
 from tests.end_to_end.scene import Scene
 from tests.end_to_end.seller import PROOF_OF_CONCEPT
@@ -22,8 +24,9 @@ Act = Callable[[CrashWorld, Deal], None]
 class Scenario:
     """``act`` happens to a deal that is in step; without one the deal's beginning is itself what happens.
 
-    ``news`` is the message that the app gets of it. ``calls`` are regular expressions of calls that its work cannot do
-    without; ``stage`` is the referral's at the end, and ``microsofts`` how many referrals of Microsoft's there are then.
+    ``news`` is the message that the app gets of it. ``calls`` are regular expressions of writes that its work cannot do
+    without. At the end ``stage`` is the referral's, and ``microsofts`` how many referrals of Microsoft's there are.
+    ``only`` is the CRM that knows such a thing.
     """
 
     name: str
@@ -35,8 +38,14 @@ class Scenario:
     microsofts: int = 0
     only: str = ""
 
-    def __str__(self) -> str:
-        return self.name
+
+CRMS = ("dynamics365", "salesforce")
+
+
+def in_each_crm(scenarios: Iterable[Scenario]) -> list[Any]:
+    """Test parameters: the CRM, and a scenario that it knows; all of one CRM together."""
+    known = [(crm, scenario) for crm in CRMS for scenario in scenarios if scenario.only in ("", crm)]
+    return [pytest.param(crm, scenario, id=f"{crm}-{scenario.name.replace(' ', '-')}") for crm, scenario in known]
 
 
 def ready(world: CrashWorld, scenario: Scenario, count: int) -> list[Deal]:
@@ -44,7 +53,7 @@ def ready(world: CrashWorld, scenario: Scenario, count: int) -> list[Deal]:
     deals = [scenario.begin(world, Deal(world.new_key())) for _ in range(count)]
     if scenario.act is None:
         return deals
-    world.settle(*(deal.news_of_referral() if deal.referral_id else deal.news_of_record() for deal in deals))
+    world.deliver(*(deal.news_of_referral() if deal.referral_id else deal.news_of_record() for deal in deals))
     sight = Sight(world)
     deals = [sight.with_lead(deal) if scenario.begin is lead else sight.found(deal) for deal in deals]
     for deal in deals:

@@ -35,7 +35,7 @@ class Step:
 
     @property
     def writes(self) -> bool:
-        """Whether anything outside may differ after it: a POST may be no more than a question, and counts all the same."""
+        """Whether anything outside may differ after it. A POST may be a mere question, and counts all the same."""
         return not self.what.startswith(("GET ", "HEAD "))
 
     def __str__(self) -> str:

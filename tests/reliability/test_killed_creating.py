@@ -1,0 +1,17 @@
+"""The worker is killed at every step while it creates a side of a deal: the deal is whole in the end, once."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.reliability.crash_world import CrashWorld
+from tests.reliability.enumeration import Repeat, kill_after_every_write
+from tests.reliability.scenarios import CREATES, Scenario, in_each_crm
+
+
+@pytest.mark.parametrize("repeat", Repeat, ids=["message-first", "events-first"])
+@pytest.mark.parametrize(("world", "scenario"), in_each_crm(CREATES), indirect=["world"], scope="module")
+def test_what_a_killed_worker_began_to_create_is_finished_once(
+    world: CrashWorld, scenario: Scenario, repeat: Repeat
+) -> None:
+    kill_after_every_write(world, scenario, repeat)
