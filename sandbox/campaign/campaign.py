@@ -24,11 +24,13 @@ from sandbox.world import World
 
 WAITING_PER_HOST = 60
 """So many messages per host may wait before people pause: edits come as fast as the app takes them in."""
+WAITING_PER_DEAL = 0.2
+"""Or so many, where that is more: those of killed hosts and of locked deals wait for minutes."""
 LOOK_EVERY_S = 0.5
 TELL_EVERY_S = 3.0
 LONGEST_WAIT_S = 10.0
 """For deals to reach the side on which they are to be edited, once all else is done."""
-PATIENCE = 3
+PATIENCE = 2
 """Edits may take so many times as long as was asked for; what was not made by then is not made."""
 
 
@@ -66,7 +68,7 @@ class Campaign:
         self._folder = folder
         self._tell = tell
         self._plan = make_plan(options.seed, options.deals, options.edits)
-        self._faults = deque(plan_faults(options.seed, options.faults, timeouts=options.real_waits))
+        self._faults = deque(plan_faults(options.seed, options.faults, real_waits=options.real_waits))
         self._planned_faults = max(1, len(self._faults))
         self._running = ExitStack()
         self._made = 0
@@ -148,7 +150,7 @@ class Campaign:
             self._weather.strike(self._faults.popleft())
 
     def _wait_for_the_app(self, deadline: float) -> None:
-        limit = WAITING_PER_HOST * self._options.hosts
+        limit = max(WAITING_PER_HOST * self._options.hosts, WAITING_PER_DEAL * self._options.deals)
         while (waiting := self._look.waiting()) > limit and time.monotonic() < deadline:
             self._report(waiting)
             time.sleep(LOOK_EVERY_S)

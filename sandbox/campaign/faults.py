@@ -52,14 +52,16 @@ _WEIGHTS = {
 HOST_KILLED = "host killed"
 TIMED_OUT = "no answer in time"
 _FAULTS_PER_KILL = 20
+_FAULTS_PER_KILL_IN_REAL_TIME = 100
+"""Each kill leaves messages hidden for ten minutes there: with many of them nothing else would be waited for."""
 _FAULTS_PER_TIMEOUT = 60
 
 
-def plan_faults(seed: int, count: int, *, timeouts: bool) -> list[str]:
-    """``count`` kinds in their order, the same for the same arguments."""
+def plan_faults(seed: int, count: int, *, real_waits: bool) -> list[str]:
+    """``count`` kinds in their order, the same for the same arguments. Time-outs take longer than a short campaign."""
     chance = random.Random(f"{seed}/faults")
-    kills = max(1, count // _FAULTS_PER_KILL) if count else 0
-    rare = [HOST_KILLED] * kills + [TIMED_OUT] * (count // _FAULTS_PER_TIMEOUT if timeouts else 0)
+    kills = max(1, count // (_FAULTS_PER_KILL_IN_REAL_TIME if real_waits else _FAULTS_PER_KILL)) if count else 0
+    rare = [HOST_KILLED] * kills + [TIMED_OUT] * (count // _FAULTS_PER_TIMEOUT if real_waits else 0)
     kinds = rare + chance.choices(list(_WEIGHTS), list(_WEIGHTS.values()), k=max(0, count - len(rare)))
     chance.shuffle(kinds)
     return kinds[:count]

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import requests
+
 from sandbox.campaign.audit import conflict_lines
 from sandbox.campaign.doubles import count_doubles
 from sandbox.campaign.faults import HOST_KILLED, Weather
@@ -21,6 +23,7 @@ from sandbox.world import World
 
 CLOSED_UNSEEN = "closed before the other side ever had it"
 MISSING = "missing on the other side"
+HISTORY_TIMEOUT_S = 300.0
 
 
 @dataclass
@@ -74,8 +77,6 @@ def judge_all(
         Verdict(-1, "opportunity", Standing.UNEXPLAINED, f"{stranger} belongs to no deal")
         for stranger in records.keys() - known
     ]
-    failed = world.call("GET", "run_history", "run-history", format="json", status="failed", limit="1000")
-    failed.raise_for_status()
     return Result(
         edits=people.edits,
         refused=people.refused,
@@ -89,7 +90,7 @@ def judge_all(
         ),
         verdicts=verdicts,
         conflicts_told=sum(len(conflict_lines(shown.audit)) for shown in records.values()),
-        failed_runs=failed.json()["runs"],
+        failed_runs=_failed_runs(world),
         waiting={name: length for name, length in look.lengths().items() if length},
         calls={
             "Partner Center": world.partner_center.control.count("/v1.0/"),
@@ -104,6 +105,19 @@ def judge_all(
             for number, deal in people.deals.items()
         },
     )
+
+
+def _failed_runs(world: World) -> list[Mapping[str, Any]]:
+    """From the app's own history, which takes its time after some ten thousand runs."""
+    assert world.host is not None
+    answer = requests.get(
+        f"{world.app_url}/api/run-history",
+        params={"format": "json", "status": "failed", "limit": "1000"},
+        headers={"x-functions-key": world.host.key("run_history")},
+        timeout=HISTORY_TIMEOUT_S,
+    )
+    answer.raise_for_status()
+    return list(answer.json()["runs"])
 
 
 def _judge_deal(world: World, people: People, seller: Seller, number: int) -> list[Verdict]:

@@ -11,8 +11,8 @@ from sandbox.campaign.plan import Field, PlannedDeal, Side, make_plan
 def test_the_same_seed_makes_the_same_edits_and_faults_and_another_one_others() -> None:
     assert make_plan(3, 30, 200) == make_plan(3, 30, 200)
     assert make_plan(3, 30, 200) != make_plan(4, 30, 200)
-    assert plan_faults(3, 80, timeouts=True) == plan_faults(3, 80, timeouts=True)
-    assert plan_faults(3, 80, timeouts=True) != plan_faults(4, 80, timeouts=True)
+    assert plan_faults(3, 80, real_waits=True) == plan_faults(3, 80, real_waits=True)
+    assert plan_faults(3, 80, real_waits=True) != plan_faults(4, 80, real_waits=True)
 
 
 def test_every_deal_comes_before_its_edits_and_all_edits_are_there() -> None:
@@ -35,10 +35,10 @@ def test_both_sides_edit_every_field_that_travels_both_ways() -> None:
 
 
 def test_hosts_are_killed_in_every_campaign_with_faults_and_time_outs_are_for_long_ones() -> None:
-    assert HOST_KILLED in plan_faults(1, 5, timeouts=False)
-    assert plan_faults(1, 0, timeouts=True) == []
-    assert TIMED_OUT in plan_faults(1, 120, timeouts=True)
-    assert TIMED_OUT not in plan_faults(1, 120, timeouts=False)
+    assert HOST_KILLED in plan_faults(1, 5, real_waits=False)
+    assert plan_faults(1, 0, real_waits=True) == []
+    assert TIMED_OUT in plan_faults(1, 120, real_waits=True)
+    assert TIMED_OUT not in plan_faults(1, 120, real_waits=False)
 
 
 def test_what_is_there_twice_is_counted_once_for_each_beyond_the_first() -> None:
