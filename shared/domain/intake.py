@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from shared.domain.base import ReferralView
+from shared.domain.base import Agreed, Base, ReferralView
 from shared.domain.converters import cut
 from shared.domain.mapping import NO_LIMITS, RecordMapping, Travels
 from shared.domain.plan import Rules, check_for_crm, limits_of, marked
 from shared.domain.record import CrmStage, CustomerAccount, NewRecord, RecordKind, StageChange
 from shared.domain.referral import Referral
-from shared.domain.stages import first_stage
+from shared.domain.settle import foreseen
+from shared.domain.stages import Stages, first_stage
 from shared.domain.values import Person
 
 
@@ -67,6 +68,20 @@ def build_record(
         values=values,
         account=CustomerAccount(match, account) if mapping.account else None,
     )
+
+
+def foresee_record(referral: Referral, view: ReferralView, mapping: RecordMapping, rules: Rules) -> Base:
+    """What both sides will have agreed on once :func:`build_record`'s record is made."""
+    decimals = rules.currencies.get(view.values.get("currency") or "")
+    values = {
+        row.name: Agreed(there, row.convert.project(there, limits_of(row, rules, decimals)))
+        for row in mapping.all_fields
+        if row.to_crm is not Travels.NEVER
+        for there in [view.values.get(row.name)]
+        if row.name in view.values
+    }
+    stages = Stages(referral.stage, referral.stage.crm_stage)
+    return foreseen(values, stages, (referral.updated_at, referral.updated_at), mapping)
 
 
 def _with_last_name(people: Sequence[Person], fallback: str) -> tuple[Person, ...]:

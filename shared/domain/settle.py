@@ -12,6 +12,7 @@ from shared.domain.mapping import RecordMapping, Travels
 from shared.domain.plan import Plan, Rules, plan
 from shared.domain.record import Record, RecordChange, RecordKind
 from shared.domain.referral import Referral
+from shared.domain.stages import Stages
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,25 @@ def agreed_as_they_are(referral: Referral, record: Record, mapping: RecordMappin
         audit=here.audit,
         name_in_crm=here.name_in_crm,
         sync=here.sync,
+    )
+
+
+def foreseen(
+    values: Mapping[str, Agreed], stages: Stages, changed_at: tuple[datetime, datetime], mapping: RecordMapping
+) -> Base:
+    """What both sides will have agreed on once one of them is made from the other, kept in case that is cut off.
+
+    It stands for no version. Fields that only ever travel to the CRM are left out: what shows the referral there is
+    not known before. ``changed_at``: when the referral, and the record, changed last.
+    """
+    travelling = {row.name for row in mapping.all_fields if row.to_partner_center is not Travels.NEVER}
+    return Base(
+        fields={name: agreed for name, agreed in values.items() if name in travelling},
+        stages=stages,
+        etag=None,
+        record_version=None,
+        referral_updated_at=changed_at[0],
+        record_modified_at=changed_at[1],
     )
 
 

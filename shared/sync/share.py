@@ -7,14 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 from shared.domain.audit import TO_PARTNER_CENTER, success
-from shared.domain.base import RecordView, dump_base, view_readable
+from shared.domain.base import Agreed, Base, RecordView, dump_base, view_readable
 from shared.domain.errors import Rejected
 from shared.domain.link import Intent, LinkStatus
 from shared.domain.mapping import RecordMapping
 from shared.domain.record import CrmStage, Record
-from shared.domain.referral import MICROSOFT, parse_referral
-from shared.domain.settle import agreed_as_they_are
+from shared.domain.referral import MICROSOFT, ReferralStage, parse_referral
+from shared.domain.settle import agreed_as_they_are, foreseen
 from shared.domain.sharing import build_referral, missing_to_share
+from shared.domain.stages import Stages
 from shared.sync.outcome import Outcome, Result
 from shared.sync.reconcile import Told, reconcile
 from shared.sync.sides import LockedLink, Sides
@@ -46,22 +47,26 @@ def share(sides: Sides, locked: LockedLink, record: Record) -> Outcome:
     document = _created_before(sides, locked, record)
     newborn = document is None
     if document is None:
-        locked.save(replace(locked.link, intent=Intent(CREATE_REFERRAL, sides.clock(), record.id)))
+        intent = Intent(CREATE_REFERRAL, sides.clock(), record.id)
+        locked.save(replace(locked.link, intent=intent, base=dump_base(_foreseen(record, view, mapping), mapping)))
         document = sides.referrals.create(build_referral(view, mapping, record.id))
     referral = parse_referral(document)
-    base = agreed_as_they_are(referral, record, mapping, sides.rules(record.kind))
-    locked.save(
-        replace(
-            locked.link,
-            referral_id=referral.id,
-            engagement_id=referral.engagement_id,
-            base=dump_base(base, mapping),
-            status=LinkStatus.SYNCED,
-        )
-    )
+    # Of a referral that an earlier try made, the record may have been edited since: then the base is what was foreseen.
+    base = locked.link.base
+    if newborn or base is None:
+        base = dump_base(agreed_as_they_are(referral, record, mapping, sides.rules(record.kind)), mapping)
+    linked = replace(locked.link, referral_id=referral.id, engagement_id=referral.engagement_id)
+    locked.save(replace(linked, base=base, status=LinkStatus.SYNCED))
     told = Told(lines=[success(TO_PARTNER_CENTER)], newborn_engagement=newborn)
     outcome = reconcile(sides, locked, referral=referral, record=record, told=told)
     return replace(outcome, result=Result.CREATED)
+
+
+def _foreseen(record: Record, view: RecordView, mapping: RecordMapping) -> Base:
+    """What both sides will have agreed on once the referral is made: it comes back accepted."""
+    values = {name: Agreed(value, value) for name, value in view.values.items()}
+    stages = Stages(ReferralStage.ACCEPTED, record.stage)
+    return foreseen(values, stages, (record.modified_at, record.modified_at), mapping)
 
 
 def rehearse(record: Record, mapping: RecordMapping) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from shared.domain.audit import TO_CRM, prepend, success
 from shared.domain.base import dump_base, view_referral
 from shared.domain.errors import NotFound, Rejected, RetryLater, VersionConflict
-from shared.domain.intake import build_record
+from shared.domain.intake import build_record, foresee_record
 from shared.domain.link import Failure, LinkStatus
-from shared.domain.mapping import NO_LIMITS, RecordMapping
+from shared.domain.mapping import NO_LIMITS
 from shared.domain.record import NewRecord, Record, RecordKind
 from shared.domain.referral import Referral
 from shared.domain.settle import agreed_as_they_are
@@ -28,9 +30,13 @@ def take_in(sides: Sides, locked: LockedLink, referral: Referral) -> Outcome:
         return _use_named_record(sides, locked, referral)
     kind = locked.link.kind
     mapping, rules = sides.mapping(kind), sides.rules(kind)
-    new = build_record(referral, view_referral(referral, mapping), mapping, rules, _audit(sides, kind), kind)
+    view = view_referral(referral, mapping)
+    new = build_record(referral, view, mapping, rules, _audit(sides, kind), kind)
+    # A lead without a base is one that has not been looked at yet.
+    is_deal = kind is RecordKind.OPPORTUNITY
+    expected = dump_base(foresee_record(referral, view, mapping, rules), mapping) if is_deal else None
     with hold_customer(sides, new):
-        record, is_new = _find_or_create(sides, new, mapping)
+        record, is_new = _find_or_create(sides, locked, new, expected)
         if is_new:
             # Stored before anything else happens: a later failure must never make a second one.
             document = dump_base(agreed_as_they_are(referral, record, mapping, rules), mapping)
@@ -41,12 +47,16 @@ def take_in(sides: Sides, locked: LockedLink, referral: Referral) -> Outcome:
     return replace(outcome, result=Result.CREATED, message=success(TO_CRM)) if is_new else outcome
 
 
-def _find_or_create(sides: Sides, new: NewRecord, mapping: RecordMapping) -> tuple[Record, bool]:
-    """The record of the referral, and whether it was made now."""
+def _find_or_create(
+    sides: Sides, locked: LockedLink, new: NewRecord, expected: Mapping[str, Any] | None
+) -> tuple[Record, bool]:
+    """The record of the referral, and whether it was made now. The link has the ``expected`` base before it is."""
     prepared = sides.crm.prepare(new)
     if prepared.existing is not None:
         return prepared.existing, False
-    account_id = choose_account(prepared.accounts, mapping.account)
+    account_id = choose_account(prepared.accounts, sides.mapping(new.kind).account)
+    if expected is not None:
+        locked.save(replace(locked.link, base=expected))
     try:
         return sides.crm.create(new, prepared, account_id), True
     except VersionConflict:

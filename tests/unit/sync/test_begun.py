@@ -148,7 +148,7 @@ def test_a_conflict_settled_long_ago_is_told_even_if_the_sync_is_cut_off_again_w
 
 
 def test_who_edits_what_the_sync_wrote_to_the_crm_without_an_answer_has_seen_it_and_wins() -> None:
-    """Even where the other side changed later, in another field: the audit on the record shows that the write was done."""
+    """Even where the other side changed later, in another field: the audit on the record shows that it was done."""
     world = World()
     referral_id, record_id = accepted(world)
     world.partner_center.edit(referral_id, {"details.notes": "Theirs."})
