@@ -65,6 +65,8 @@ def share(sides: Sides, locked: LockedLink, record: Record) -> Outcome:
 def _foreseen(record: Record, view: RecordView, mapping: RecordMapping) -> Base:
     """What both sides will have agreed on once the referral is made: it comes back accepted."""
     values = {name: Agreed(value, value) for name, value in view.values.items()}
+    if "help" in values:  # it is asked for with Microsoft's referral: ours will not show it, and has not lost it
+        values["help"] = Agreed(None, view.values["help"])
     stages = Stages(ReferralStage.ACCEPTED, record.stage)
     return foreseen(values, stages, (record.modified_at, record.modified_at), mapping)
 

@@ -45,6 +45,19 @@ def test_an_edit_made_before_the_new_referral_was_known_reaches_it() -> None:
     assert conflicts_told(world, record_id) == []
 
 
+def test_the_help_that_was_asked_for_stays_though_a_referral_of_ours_does_not_show_it() -> None:
+    world = World()
+    record_id = world.opportunity(help="Quotes or licensing")
+    world.partner_center.fail_next(NO_ANSWER, operation="create", after_commit=True)
+    with pytest.raises(RetryLater):
+        world.record_changed(record_id)
+    world.record_changed(record_id)
+    world.settle()
+    assert world.record(record_id, "help") == "Quotes or licensing"
+    assert len(world.partner_center.ids()) == 2
+    assert len(world.audit(record_id)) == 1
+
+
 def test_an_edit_of_a_new_referral_that_was_not_known_yet_reaches_the_record() -> None:
     world = World()
     referral_id, record_id = shared_without_an_answer(world)
