@@ -125,6 +125,7 @@ class Control:
             correlation_id = next(filter(None, map(request.headers.get, _CORRELATION_HEADERS)), "")
             fault = self.take(request.method, request.path_qs)
             if fault and fault.delay_s:
+                await request.read()  # what has arrived is done, though the caller may be gone by then
                 await asyncio.sleep(fault.delay_s)
             if fault and not fault.after_commit:
                 self.record(Call(request.method, request.path, fault.status, correlation_id))
