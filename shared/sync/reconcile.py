@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -116,11 +116,16 @@ def _apply(sides: Sides, locked: LockedLink, pair: Pair, planned: Plan, told: To
     )
     if link != locked.link:
         locked.save(link, release=not told.goes_on)
-    wrote = bool(change) or bool(told.sent)
+    return _outcome(locked, pair, planned, told, [*lines, *landed], wrote=bool(change) or bool(told.sent))
+
+
+def _outcome(
+    locked: LockedLink, pair: Pair, planned: Plan, told: Told, lines: Sequence[str], *, wrote: bool
+) -> Outcome:
     waits = Result.WAITING if planned.waiting or planned.held else Result.UNCHANGED
     return Outcome(
         Result.SYNCED if wrote else waits,
-        " ".join([*lines, *landed]) or _waiting_for(planned, pair) or "Both sides agree.",
+        " ".join(lines) or _waiting_for(planned, pair) or "Both sides agree.",
         locked.link,
         tuple(told.sent),
         planned.received,
