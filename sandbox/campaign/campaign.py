@@ -31,7 +31,8 @@ TELL_EVERY_S = 3.0
 LONGEST_WAIT_S = 10.0
 """For deals to reach the side on which they are to be edited, once all else is done."""
 PATIENCE = 2
-"""Edits may take so many times as long as was asked for; what was not made by then is not made."""
+LEAST_TIME_S = 60.0
+"""Edits may take so many times as long as was asked for, and always so long; what was not made by then is not made."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class Campaign:
         """Every step of the plan, at its time and not while too much waits; what is not there yet comes later."""
         seconds = self._options.minutes * 60
         pace_s = seconds / max(1, self._plan.edits)
-        deadline = self._began_s + PATIENCE * seconds
+        deadline = self._began_s + max(PATIENCE * seconds, LEAST_TIME_S)
         later: deque[PlannedEdit] = deque()
         looked_s = 0.0
         for step in self._plan.steps:
