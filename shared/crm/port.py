@@ -226,6 +226,10 @@ class CrmPort(Protocol):
         """The opportunity that a qualified lead became, the oldest of several; ``None`` where there is none."""
         ...
 
+    def lead_of(self, opportunity: Record) -> str | None:
+        """The lead that the opportunity was made of; a call where opportunities themselves do not tell."""
+        ...
+
     def qualify(self, lead: Record, prepared: Prepared, account_id: str | None) -> Record:
         """The opportunity that an open lead becomes, with its account (unless ``account_id`` is given) and contact.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.domain.base import Base, RecordView, dump_base, view_record
+from shared.domain.base import Agreed, Base, RecordView, ReferralView, dump_base, view_record
 from shared.domain.mapping import RecordMapping, Required, Travels
 from shared.domain.record import CrmStage, NewRecord, Record
 from shared.domain.referral import ReferralStage
@@ -20,11 +20,15 @@ def missing_to_qualify(lead: RecordView, mapping: RecordMapping) -> tuple[str, .
     return tuple(f"{row.label}: {row.remedy}".strip(": ") for row in lacking)
 
 
-def carry_over(base: Base, lead_mapping: RecordMapping, mapping: RecordMapping, opportunity: Record) -> dict[str, Any]:
+def carry_over(
+    base: Base, lead_mapping: RecordMapping, mapping: RecordMapping, opportunity: Record, referral: ReferralView
+) -> dict[str, Any]:
     """The base of the lead's link as that of the opportunity: what was changed on one side alone still travels.
 
     It stands for no version. Fields that the opportunity did not get from the lead are left out, so that they are
-    filled and not taken for cleared. The stages are those that a lead begins with: whatever moved since is news.
+    filled and not taken for cleared. What the lead had no field for, the referral alone has said so far: where a CRM
+    fills it by itself, as with a closing date that nobody chose, that is no edit. The stages are those that a lead
+    begins with: whatever moved since is news.
     """
     held = view_record(opportunity, mapping).values
     same = {row.name: row.convert for row in lead_mapping.all_fields}
@@ -33,8 +37,17 @@ def carry_over(base: Base, lead_mapping: RecordMapping, mapping: RecordMapping, 
         for row in mapping.all_fields
         if row.name in base.fields and same.get(row.name) == row.convert and not _is_blank(held, row.name)
     }
+    made_up = {
+        row.name: Agreed(None, held[row.name])
+        for row in mapping.fields
+        if row.name not in same
+        and row.to_crm is row.to_partner_center is Travels.ALWAYS
+        and not row.convert.is_set
+        and not _is_blank(held, row.name)
+        and not _is_blank(referral.values, row.name)
+    }
     carried = Base(
-        fields=fields,
+        fields={**made_up, **fields},
         stages=Stages(ReferralStage.RECEIVED, CrmStage.ON_HOLD),
         etag=None,
         record_version=None,

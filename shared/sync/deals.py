@@ -69,11 +69,13 @@ def bring_record(sides: Sides, kind: RecordKind, record_id: str) -> Outcome:
         return _adopt(sides, record, str(known))
     if kind is RecordKind.LEAD:
         return Outcome(Result.IGNORED, LEAD_NOT_SHARED)
-    link = sides.links.find_by_record(RecordKind.LEAD, record.lead_id) if record.lead_id else None
-    if link is not None and link.kind is RecordKind.LEAD:
+    if link := _link_of_lead(sides, record.lead_id):
         return _follow_lead(sides, link, record)
     if reason := why_not_shared(record, mapping):
         return Outcome(Result.IGNORED, reason)
+    # Asked last, because it may cost a call; not asked, a lead's opportunity would be shared as a second deal.
+    if record.lead_id is None and (link := _link_of_lead(sides, sides.crm.lead_of(record))):
+        return _follow_lead(sides, link, record)
     new = Link(link_id_for_record(kind, record_id), kind, record_id=record_id, updated_at=sides.clock())
     if sides.dry_run:
         return Outcome(Result.DRY_RUN, rehearse(record, mapping))
@@ -126,6 +128,11 @@ def _record_of(
 def _followed(link: Link, kind: RecordKind, record_id: str) -> tuple[RecordKind, str]:
     """The record to look at: of a lead that became an opportunity, that opportunity."""
     return (kind, record_id) if link.kind is kind or link.record_id is None else (link.kind, link.record_id)
+
+
+def _link_of_lead(sides: Sides, lead_id: str | None) -> Link | None:
+    link = sides.links.find_by_record(RecordKind.LEAD, lead_id) if lead_id else None
+    return link if link is not None and link.kind is RecordKind.LEAD else None
 
 
 def _follow_lead(sides: Sides, link: Link, opportunity: Record) -> Outcome:

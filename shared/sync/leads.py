@@ -145,7 +145,8 @@ def _go_on_with(
     base = load_base(locked.link.base, lead_mapping) if locked.link.base else None
     syncs = base is None or base.sync
     opportunity, landed = _completed(sides, referral, opportunity, syncs=syncs, is_ours=is_ours)
-    carried = carry_over(base, lead_mapping, mapping, opportunity) if base else None
+    there = view_referral(referral, mapping)
+    carried = carry_over(base, lead_mapping, mapping, opportunity, there) if base else None
     locked.save(
         replace(
             locked.link,

@@ -200,6 +200,9 @@ class MemoryCrm:
             found = (row for row in self._rows.values() if row.lead_id == lead.id)
             return next((self._record(row) for row in found), None)
 
+    def lead_of(self, opportunity: Record) -> str | None:
+        return opportunity.lead_id
+
     def qualify(self, lead: Record, prepared: Prepared, account_id: str | None) -> Record:
         with self._lock:
             after = self._count("qualify")

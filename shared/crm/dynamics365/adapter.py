@@ -182,6 +182,9 @@ class Dynamics365:
         answer = self._api.send("GET", part.path, part.operation)
         return self._read(RecordKind.OPPORTUNITY, lambda layout: oldest(answer, layout))
 
+    def lead_of(self, opportunity: Record) -> str | None:
+        return opportunity.lead_id
+
     def qualify(self, lead: Record, prepared: Prepared, account_id: str | None) -> Record:
         leads, after = self._layout(RecordKind.LEAD), opportunity_part(self._layout(RecordKind.OPPORTUNITY), lead.id)
         _check_id(lead.kind, lead.id)

@@ -182,6 +182,15 @@ class Salesforce:
         rows = records(self._api.query(query, "opportunity.of_lead"))
         return layout.record(rows[0]) if rows else None
 
+    def lead_of(self, opportunity: Record) -> str | None:
+        _check_id(opportunity.kind, opportunity.id)
+        lead = self._objects.lead
+        if lead is None or RecordKind.LEAD not in self._mapping.records:
+            return None
+        query = soql.select(lead.object, ("Id",), where=soql.equals("ConvertedOpportunityId", opportunity.id))
+        rows = records(self._api.query(query, "opportunity.lead"))
+        return str(rows[0]["Id"]) if rows else None
+
     def qualify(self, lead: Record, prepared: Prepared, account_id: str | None) -> Record:
         raise ConfigurationError(
             f"The lead {lead.id} cannot be converted by Salesforce's REST API",

@@ -88,6 +88,14 @@ def test_a_lead_converted_without_an_opportunity_has_none(rig: SalesforceRig) ->
     assert rig.crm.opportunity_of(rig.crm.get(LEAD, lead.id)) is None
 
 
+def test_the_lead_that_an_opportunity_was_is_found(rig: SalesforceRig) -> None:
+    lead = create(rig)
+    converted = rig.hands.convert_lead(lead.id)
+    assert converted.opportunity_id is not None
+    assert rig.crm.lead_of(rig.crm.get(OPPORTUNITY, converted.opportunity_id)) == lead.id
+    assert rig.crm.lead_of(rig.crm.create(deal(rig.mapping), rig.crm.prepare(deal(rig.mapping)), None)) is None
+
+
 def test_a_conversion_is_a_change_of_the_lead(rig: SalesforceRig) -> None:
     lead = create(rig)
     *_, page = rig.crm.changes(LEAD, None)
