@@ -6,7 +6,7 @@ import math
 from datetime import datetime, timedelta
 
 from shared.answers import Response, retry_after_s
-from shared.domain.errors import ConnectorError, RetryLater
+from shared.domain.errors import ConnectorError, NotSent, RetryLater
 
 LONGEST_REST = timedelta(hours=1)
 """A wait beyond this is broken off by one call: no slip of a service may silence a worker for days."""
@@ -32,11 +32,11 @@ class RestPeriod:
             self._cause, self._until = error, now + min(timedelta(seconds=wait_s), LONGEST_REST)
 
     def require_over(self, operation: str, now: datetime) -> None:
-        """Raises ``RetryLater`` with the rest of the wait while it lasts; nothing is to be sent then."""
+        """Raises ``NotSent`` with the rest of the wait while it lasts; nothing is to be sent then."""
         cause, until = self._cause, self._until
         if cause is None or until is None or now >= until:
             return
-        raise RetryLater(
+        raise NotSent(
             f"{self._service} answered {cause.status} and asked to be left alone until {until:%H:%M:%S} UTC; "
             f"{operation} was not sent",
             code=cause.code,

@@ -4,7 +4,8 @@
 
     ConnectorError
     ├── RetryLater            a later try can mend it: the message waits and comes again
-    │   └── LockTaken         another worker has the deal right now; does not use up a try
+    │   ├── LockTaken         another worker has the deal right now; does not use up a try
+    │   └── NotSent           the service asked to be left alone for a while; does not use up a try
     ├── VersionConflict       the other side changed since it was read: read again, plan again
     ├── Rejected              wrong data: a person must change a field, the deal waits
     ├── NotFound              the referral or record is not there, or not for our eyes
@@ -78,6 +79,12 @@ class LockTaken(RetryLater):
     """Another worker holds the link; comes again soon and does not count as a try."""
 
     default_code = "lock_taken"
+
+
+class NotSent(RetryLater):
+    """The service asked to be left alone until ``after_s`` from now, and is: nothing was tried."""
+
+    default_code = "not_sent"
 
 
 class VersionConflict(ConnectorError):

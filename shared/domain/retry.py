@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from shared.domain.errors import LockTaken, RetryLater
+from shared.domain.errors import LockTaken, NotSent, RetryLater
 
 SHORTEST_WAIT_S = 5.0
 LONGEST_WAIT_S = 3600.0
@@ -25,8 +25,11 @@ def wait_s(attempt: int, error: RetryLater, jitter: float) -> float:
 
 
 def uses_up_a_try(error: RetryLater) -> bool:
-    """A deal that another worker has right now is not a failure."""
-    return not isinstance(error, LockTaken)
+    """A deal that another worker has right now is not a failure, nor is a call that was not made.
+
+    Else a service that rests often would make deals wait for an hour once all is well again.
+    """
+    return not isinstance(error, LockTaken | NotSent)
 
 
 def is_given_up(first_seen: datetime, now: datetime, retry_for: timedelta) -> bool:

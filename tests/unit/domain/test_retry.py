@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.errors import LockTaken, RetryLater
+from shared.domain.errors import LockTaken, NotSent, RetryLater
 from shared.domain.retry import is_given_up, uses_up_a_try, wait_s
 
 JITTERS = st.floats(0, 1, exclude_max=True)
@@ -37,8 +37,9 @@ def test_a_date_that_is_past_already_is_no_negative_wait() -> None:
     assert wait_s(1, RetryLater("Throttled", after_s=-3), 0.5) == 0
 
 
-def test_only_a_taken_lock_costs_no_try() -> None:
+def test_a_taken_lock_and_a_call_that_was_not_made_cost_no_try() -> None:
     assert uses_up_a_try(BUSY)
+    assert not uses_up_a_try(NotSent("Left alone", after_s=30))
     assert not uses_up_a_try(LockTaken("Taken"))
 
 
