@@ -71,12 +71,15 @@ def build_record(
 
 
 def foresee_record(referral: Referral, view: ReferralView, mapping: RecordMapping, rules: Rules) -> Base:
-    """What both sides will have agreed on once :func:`build_record`'s record is made."""
+    """What both sides will have agreed on once :func:`build_record`'s record is made.
+
+    Without sets: which of the people a CRM takes is not known before, and whom it did not take nobody has removed.
+    """
     decimals = rules.currencies.get(view.values.get("currency") or "")
     values = {
         row.name: Agreed(there, row.convert.project(there, limits_of(row, rules, decimals)))
         for row in mapping.all_fields
-        if row.to_crm is not Travels.NEVER
+        if row.to_crm is not Travels.NEVER and not row.convert.is_set
         for there in [view.values.get(row.name)]
         if row.name in view.values
     }

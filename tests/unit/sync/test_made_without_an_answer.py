@@ -82,6 +82,28 @@ def test_an_edit_of_a_new_record_that_was_not_known_yet_reaches_the_referral_tho
     assert conflicts_told(world, record_id) == []
 
 
+def test_people_whom_the_crm_did_not_take_stay_in_the_referral() -> None:
+    """The record shows fewer people than the referral: nobody has removed them."""
+    world = World()
+    customer = world.partner_center.peek(world.incoming())["customerProfile"]
+    people = [
+        {"firstName": name, "lastName": "Berg", "email": f"{name}@fabrikam.example", "phoneNumber": ""}
+        for name in ("ada", "bo")
+    ]
+    referral_id = world.incoming(
+        status="Active", substatus="Accepted", customerProfile={**customer, "team": people}, team=people
+    )
+    before = world.partner_center.peek(referral_id)
+    world.crm.fail_next(NO_ANSWER, operation="create", after_commit=True)
+    with pytest.raises(RetryLater):
+        world.referral_changed(referral_id)
+    world.referral_changed(referral_id)
+    world.settle()
+    after = world.partner_center.peek(referral_id)
+    assert after["customerProfile"]["team"] == before["customerProfile"]["team"]
+    assert after["team"] == before["team"]
+
+
 def test_whoever_tells_of_the_new_record_first_it_is_the_same() -> None:
     world = World()
     referral_id, record_id = taken_in_without_an_answer(world)
