@@ -23,6 +23,7 @@ import json
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -37,7 +38,7 @@ from sandbox.salesforce.rows import Row, Rows
 from sandbox.salesforce.rules import OrgRules
 from sandbox.salesforce.schema import SObject
 from sandbox.salesforce.seed import SELLER_USERNAME
-from sandbox.salesforce.values import json_text
+from sandbox.salesforce.values import json_text, moment_text
 from sandbox.salesforce.writes import Writer
 
 
@@ -86,6 +87,12 @@ class Hands:
         with self.lock, self._rows.transaction():
             row = self._row(sobject, row_id)
             self._rows.put(row.sobject, row.id, row.values)
+
+    def backdate(self, sobject: str, row_id: str, created: str) -> None:
+        """As imports of older rows do, by *Set Audit Fields upon Record Creation*; ``created`` as in ISO 8601."""
+        with self.lock, self._rows.transaction():
+            moment = moment_text(datetime.fromisoformat(created))
+            self._rows.derive(self._row(sobject, row_id), {"CreatedDate": moment})
 
     def lock_row(self, sobject: str, row_id: str, times: int = 1) -> None:
         """The next ``times`` writes that need the lock of this row, its children's among them, do not get it."""

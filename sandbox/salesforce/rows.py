@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from sandbox.salesforce.ids import IdMint
@@ -132,6 +132,12 @@ class Rows:
     def derive(self, row: Row, values: Mapping[str, Value]) -> Row:
         """The row with ``values`` that follow from other rows: that is no write, and changes no stamp."""
         return self._keep(Row(row.sobject, row.id, {**row.values, **values}), row)
+
+    def add_field(self, sobject: str, name: str) -> None:
+        """Every row has a blank field ``name``; that is no write, and changes no stamp."""
+        rows = self._rows.get(sobject, {})
+        for row_id, row in rows.items():
+            rows[row_id] = replace(row, values={name: None, **row.values})
 
     def next_deletion(self) -> int:
         """The number of one act of deletion: what it takes along comes back with it."""

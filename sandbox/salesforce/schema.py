@@ -134,6 +134,11 @@ class Schema:
         self.objects[sobject] = replace(found, fields=fields)
         self._rebuild()
 
+    def add_field(self, sobject: str, field: Field) -> None:
+        found = self.objects[sobject]
+        self.objects[sobject] = replace(found, fields={**found.fields, field.name: field})
+        self._rebuild()
+
     def remove_object(self, sobject: str) -> None:
         del self.objects[sobject]
         self._rebuild()

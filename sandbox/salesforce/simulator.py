@@ -21,7 +21,7 @@ from sandbox.salesforce.messages import DATA_ROOT, JSON_TYPE, Answer, Request, r
 from sandbox.salesforce.queries import Queries
 from sandbox.salesforce.rows import Rows
 from sandbox.salesforce.rules import DuplicateRule, OrgRules, ValidationRule
-from sandbox.salesforce.schema import load_schema
+from sandbox.salesforce.schema import Field, load_schema
 from sandbox.salesforce.seed import INTEGRATION_USERNAME, seed
 from sandbox.salesforce.service import Service
 from sandbox.salesforce.tokens import ConnectedApp, TokenRefusal, Tokens
@@ -87,7 +87,7 @@ class SalesforceSimulator:
         self._rows = Rows(self.schema, clock)
         self._rules = OrgRules()
         self._lock = threading.RLock()
-        automation = Automation(self._rows, self.options.package_trigger)
+        self._automation = automation = Automation(self._rows, self.options.package_trigger)
         self.hands = Hands(self._rows, self._rules, automation, self._lock, self.options.lead_fields)
         with self._rows.transaction():
             seed(Writer(self._rows, self._rules, automation, "", through_api=False), self.options.extra_stages)
@@ -150,6 +150,16 @@ class SalesforceSimulator:
         """As an administrator does (``length=50``, ``values=(...)``, ``required=True``)."""
         with self._lock:
             self.schema.change_field(sobject, name, **changes)
+
+    def add_field(self, sobject: str, field: Field) -> None:
+        """A field of the administrator's own, blank in every row."""
+        with self._lock:
+            self.schema.add_field(sobject, field)
+            self._rows.add_field(sobject, field.name)
+
+    def use_package_trigger(self, *, on: bool) -> None:
+        with self._lock:
+            self._automation.package_trigger = on
 
     def add_rule(self, rule: ValidationRule | DuplicateRule) -> None:
         with self._lock:

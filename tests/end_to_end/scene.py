@@ -18,18 +18,16 @@ import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueServiceClient
 
-from sandbox.crms import SalesforceSide
 from sandbox.dataverse import DataverseSimulator
 from sandbox.world import World
 from shared.state.audit import AuditLine, AuditLog
 from shared.state.connection import StorageConnection
+from shared.state.cursors import CursorStore
 from shared.state.links import LinkStore
 from shared.state.queues import ALL_QUEUES, CRM_CHANGES
 from shared.state.runs import Run, RunHistory
 from shared.state.tables import Tables
-from tests.end_to_end.seller import Seller
-from tests.end_to_end.seller_in_dynamics365 import Dynamics365Seller
-from tests.end_to_end.seller_in_salesforce import SalesforceSeller
+from tests.end_to_end.sellers import seller_of
 from tests.end_to_end.waiting import TIMEOUT_S, wait_for
 
 DOCUMENTS = Path(__file__).parents[2] / "sandbox" / "documents"
@@ -39,17 +37,6 @@ NO_TIMERS = {
     "SOLUTIONS_SCHEDULE": NEVER_IN_A_TEST,
     "AUTO_HEAL_SCHEDULE": NEVER_IN_A_TEST,
 }
-AUDIT = "msft_microsoftpartnercenterreferralsyncaudit"
-SYNC = "msft_microsoftpartnercenterreferralsync"
-REFERRAL_ID = "msft_microsoftpartnercenterreferralidentifier"
-HELP = "msft_microsoftpartnercenterhelp"
-MICROSOFT_CRM_ID = "msft_microsoftcrmidentifier"
-SOLUTION = "msft_microsoftpartnercentersolution"
-PROOF_OF_CONCEPT = 299600002
-IN_PROGRESS = 1
-OPEN, WON = 0, 1
-POLL = "GET /api/data/v9.2/opportunities"
-"""The call of one look at what changed in Dynamics 365."""
 
 
 def new_document(name: str = "contoso-supply-chain", /, **changes: Any) -> dict[str, Any]:
@@ -64,9 +51,8 @@ def new_document(name: str = "contoso-supply-chain", /, **changes: Any) -> dict[
     return dict(document)
 
 
-def _seller(world: World) -> Seller:
-    side = world.crm
-    return SalesforceSeller(side.simulator) if isinstance(side, SalesforceSide) else Dynamics365Seller(world.dataverse)
+def _lines(audit: str | None) -> list[str]:
+    return [line.partition(" - ")[2] for line in (audit or "").splitlines()]
 
 
 class Scene:
@@ -74,15 +60,20 @@ class Scene:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.seller = _seller(world)
+        self.seller = seller_of(world)
         self.people = world.partner_center.people
         storage = world.settings()["AzureWebJobsStorage"]
         self._tables = Tables(StorageConnection(storage))
         self.links = LinkStore(self._tables)
         self._audit = AuditLog(self._tables)
         self._runs = RunHistory(self._tables)
+        self._cursors = CursorStore(self._tables)
         self._queues = QueueServiceClient.from_connection_string(storage)
         self._busy = ""
+
+    def expire_cursors(self) -> None:
+        """The next looks at the CRM have to read all of it."""
+        self.seller.expire_cursors(self._cursors)
 
     def close(self) -> None:
         self._tables.close()
@@ -201,7 +192,15 @@ class Scene:
 
     def audit(self, record_id: str) -> list[str]:
         """The lines of the CRM's audit field, newest first, without their times."""
-        return [line.partition(" - ")[2] for line in (self.record(record_id)["audit"] or "").splitlines()]
+        return _lines(self.record(record_id)["audit"])
+
+    def lead_of(self, referral_id: str) -> dict[str, Any]:
+        """The referral's one lead."""
+        (row,) = [row for row in self.seller.leads() if row["referral_id"] == referral_id]
+        return row
+
+    def lead_audit(self, lead_id: str) -> list[str]:
+        return _lines(self.seller.lead(lead_id)["audit"])
 
     # The app's own books
 
@@ -282,8 +281,8 @@ class Scene:
         self.seller.control.forget_calls()
 
     def calls(self) -> tuple[Counter[str], Counter[str]]:
-        """Calls to Partner Center and to the CRM by operation, without looks at what changed there."""
+        """Calls to Partner Center and to the CRM by operation, without looks at which opportunities changed."""
         crm = self.seller.control.operations()
-        del crm[POLL]
+        del crm[self.seller.operations.look]
         partner_center = self.world.partner_center.control.operations()
         return Counter({name: n for name, n in partner_center.items() if "/referrals" in name}), crm

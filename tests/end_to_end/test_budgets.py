@@ -7,22 +7,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.end_to_end.scene import HELP, PROOF_OF_CONCEPT, Scene
+from tests.end_to_end.scene import Scene
+from tests.end_to_end.seller import PROOF_OF_CONCEPT
 from tests.end_to_end.waiting import wait_for
 
+pytestmark = pytest.mark.crms("dynamics365", "salesforce")
 GET = "GET /v1.0/engagements/referrals/*"
 PATCH = "PATCH /v1.0/engagements/referrals/*"
 POST = "POST /v1.0/engagements/referrals"
-BATCH = "POST /api/data/v9.2/$batch"
-GET_RECORD = "GET /api/data/v9.2/opportunities(*)"
-PATCH_RECORD = "PATCH /api/data/v9.2/opportunities(*)"
 HELPER = "partner_center_to_crm_helper"
 
 
 @pytest.fixture(autouse=True)
 def warm(scene: Scene) -> Iterator[None]:
     """Tokens and metadata are read once per worker, before what is measured; no callback comes by itself."""
-    if not scene.crm.rows("opportunity"):
+    if not scene.seller.records():
         scene.accepted()
     scene.settle()
     scene.world.partner_center.deliveries.options.drop = lambda event: True
@@ -36,6 +35,11 @@ def agreed_deal(scene: Scene) -> tuple[str, str]:
     deal = scene.accepted()
     scene.world.partner_center.deliveries.options.drop = lambda event: True
     return deal
+
+
+def reads_before_write(scene: Scene) -> Counter[str]:
+    """Of a record that the event does not tell of: one, where the CRM takes a write that goes by an old version."""
+    return Counter() if scene.seller.refuses_stale_writes else Counter({scene.seller.operations.read: 1})
 
 
 def event_comes(scene: Scene, referral_id: str) -> tuple[Counter[str], Counter[str]]:
@@ -65,8 +69,8 @@ def test_a_change_in_partner_center_costs_one_read_and_one_write_to_the_crm(scen
     scene.edit_referral(referral_id, details__dealValue=77, details__notes="One write.")
     partner_center, crm = event_comes(scene, referral_id)
     assert partner_center == {GET: 1}
-    assert crm == {PATCH_RECORD: 1}
-    assert scene.record(record_id)["estimatedvalue"] == 77
+    assert crm == reads_before_write(scene) + Counter({scene.seller.operations.update: 1})
+    assert scene.record(record_id)["deal_value"] == 77
     assert change_is_found(scene) == (Counter(), Counter()), "our own write came back from the CRM"
 
 
@@ -75,14 +79,14 @@ def test_a_change_of_stage_in_partner_center_costs_one_read_and_one_write_to_the
     scene.people.close(referral_id, "Won")
     partner_center, crm = event_comes(scene, referral_id)
     assert partner_center == {GET: 1}
-    assert crm == {BATCH: 1}
+    assert crm == reads_before_write(scene) + Counter({scene.seller.operations.write: 1})
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["account-new", "account-known"])
 def test_a_new_referral_costs_five_calls_at_most(scene: Scene, known: bool) -> None:
     name = f"Budget {'known' if known else 'new'} Ltd"
     if known:
-        scene.account(name=name, address1_postalcode="14202")
+        scene.account(customer_name=name, customer_postal_code="14202")
     referral_id = scene.incoming(customerProfile__name=name)
     partner_center, crm = event_comes(scene, referral_id)
     assert scene.record_of(referral_id)
@@ -92,18 +96,18 @@ def test_a_new_referral_costs_five_calls_at_most(scene: Scene, known: bool) -> N
 
 def test_a_change_in_the_crm_costs_two_calls_to_partner_center_and_one_write_to_the_crm(scene: Scene) -> None:
     referral_id, record_id = agreed_deal(scene)
-    scene.edit_crm(record_id, estimatedvalue=88)
+    scene.edit_crm(record_id, deal_value=88)
     partner_center, crm = change_is_found(scene)
     assert scene.referral(referral_id)["details"]["dealValue"] == 88
     assert partner_center.total() <= 2
-    assert crm == {GET_RECORD: 1, PATCH_RECORD: 1}
+    assert crm == {scene.seller.operations.read: 1, scene.seller.operations.update: 1}
     assert event_comes(scene, referral_id) == (Counter({GET: 1}), Counter()), "the echo of our own PATCH"
     assert change_is_found(scene) == (Counter(), Counter()), "our own audit line came back from the CRM"
 
 
 @pytest.mark.parametrize("with_help", [False, True], ids=["without-help", "with-help"])
 def test_a_new_referral_from_the_crm_costs_two_posts_and_three_calls_to_the_crm(scene: Scene, with_help: bool) -> None:
-    record_id = scene.opportunity({HELP: PROOF_OF_CONCEPT} if with_help else {})
+    record_id = scene.opportunity({"help": PROOF_OF_CONCEPT} if with_help else {})
     partner_center, crm = change_is_found(scene)
     referral = scene.referral_of(record_id)
     assert partner_center == {POST: 2 if with_help else 1}
@@ -117,7 +121,7 @@ def test_a_look_at_a_crm_in_which_nothing_changed_costs_one_call(scene: Scene) -
     scene.settle()
     scene.forget_calls()
     scene.run_timer("crm_to_partner_center")
-    assert [call.method for call in scene.crm.control.calls] == ["GET"]
+    assert [call.method for call in scene.seller.control.calls] == ["GET"]
     assert scene.calls() == (Counter(), Counter())
 
 
@@ -140,9 +144,9 @@ def test_events_for_one_edit_end_after_its_own_echo(scene: Scene) -> None:
     scene.settle()
     scene.forget_calls()
     before = scene.executed(HELPER)
-    scene.edit_crm(record_id, description="Echo, echo.")
+    scene.edit_crm(record_id, notes="Echo, echo.")
     scene.settle()
     wait_for(lambda: scene.executed(HELPER) == before + 1, "the one echo")
     partner_center, crm = scene.calls()
     assert partner_center == {PATCH: 1, GET: 1}
-    assert crm == {GET_RECORD: 1, PATCH_RECORD: 1}
+    assert crm == {scene.seller.operations.read: 1, scene.seller.operations.update: 1}

@@ -8,6 +8,7 @@ import pytest
 
 from sandbox.control import Fault
 from tests.end_to_end.scene import Scene
+from tests.end_to_end.seller_in_salesforce import SalesforceSeller
 
 pytestmark = pytest.mark.crms("dynamics365", "salesforce")
 
@@ -159,3 +160,20 @@ def test_a_crm_that_refuses_the_version_is_read_again(scene: Scene) -> None:
     scene.edit_referral(referral_id, details__dealValue=31)
     scene.settle()
     assert scene.record(record_id)["deal_value"] == 31
+
+
+@pytest.mark.crms("salesforce")
+def test_what_a_seller_saves_while_the_opportunity_is_written_is_kept_and_the_audit_says_so(scene: Scene) -> None:
+    """Salesforce compares no versions of opportunities: what lands after the check and before the write is found in
+    what the record holds then. Dynamics 365 refuses the write."""
+    seller = scene.seller
+    assert isinstance(seller, SalesforceSeller)
+    referral_id, record_id = scene.accepted()
+    seller.edit_meanwhile(record_id, {"notes": "Saved at the same time."})
+    scene.edit_referral(referral_id, details__dealValue=321)
+    scene.wait_quiet()
+    told = scene.audit_rows(referral_id)[0].message
+    assert f"Somebody else changed the opportunity {record_id} while it was being written (Description)" in told
+    scene.settle()
+    assert (scene.record(record_id)["notes"], scene.record(record_id)["deal_value"]) == ("Saved at the same time.", 321)
+    assert scene.referral(referral_id)["details"]["notes"] == "Saved at the same time."

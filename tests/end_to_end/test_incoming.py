@@ -23,7 +23,7 @@ def test_a_new_referral_becomes_an_opportunity_on_hold_with_its_customer_and_sol
     contact = scene.seller.contact(record["contact"])
     assert contact["email"] == "sue.smith@contoso.example"
     assert contact["account"] == record["account"]
-    assert scene.seller.solutions(record_id) == ["SOL-10342-QRS"]
+    assert list(scene.seller.solutions(record_id)) == ["SOL-10342-QRS"]
     assert scene.audit(record_id) == ["Partner Center Referral to CRM sync success."]
     assert scene.referral(referral_id)["externalReferenceId"] == record_id
 

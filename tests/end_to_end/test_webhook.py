@@ -13,6 +13,7 @@ from sandbox.partner_center import Event
 from tests.end_to_end.scene import Scene
 from tests.end_to_end.waiting import wait_for
 
+pytestmark = pytest.mark.crms("dynamics365", "salesforce")
 HELPER = "partner_center_to_crm_helper"
 
 
