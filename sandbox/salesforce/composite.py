@@ -50,7 +50,7 @@ def run_composite(
                 while meanwhile and part["method"].upper() != "GET":
                     meanwhile.pop(0)()
                 results[name] = _run(rows, dispatch, request, part, results)
-                if all_or_none and results[name].status >= 300:
+                if all_or_none and _has_failed(results[name]):
                     raise _RolledBack
     except _RolledBack:
         results = {part["referenceId"]: _after_failure(results.get(part["referenceId"])) for part in parts}
@@ -58,8 +58,15 @@ def run_composite(
     return Answer(200, {"compositeResponse": _escaped(shown) if escape_html else shown})
 
 
+def _has_failed(answer: Answer) -> bool:
+    """Collections answer 200 whatever became of their rows; one row that failed takes the whole request back, and the
+    others of its collection may still say that they were saved."""
+    rows = answer.body if isinstance(answer.body, list) else []
+    return answer.status >= 300 or any(isinstance(row, dict) and row.get("success") is False for row in rows)
+
+
 def _after_failure(answer: Answer | None) -> Answer:
-    if answer is not None and answer.status >= 300:
+    if answer is not None and _has_failed(answer):
         return answer
     message = "The transaction was rolled back since another operation in the same transaction failed."
     return _halted(message)

@@ -42,10 +42,6 @@ DIFFERENCES: Mapping[str, Mapping[str, str]] = {
     "salesforce": {
         "test_every_path_of_the_mapping_is_read_and_blank_ones_are_none": _NEVER_BLANK,
         "test_amounts_and_dates_can_be_blank_and_zero_is_not_blank[salesforce-closing_date]": _NEVER_BLANK,
-        "test_a_crm_that_is_down_is_tried_later": "an id of this form is none, and is not asked for",
-        "test_solutions_are_added_changed_and_removed": "a solution's name is that of the catalogue",
-        "test_a_lead_is_disqualified_and_reopened": "statuses of leads have another place in the mapping",
-        "test_limits_are_those_of_the_kind": "fields have other names",
         "test_a_qualified_lead_is_an_open_opportunity_with_what_it_held": _NO_CONVERSION,
         "test_a_lead_is_qualified_once": _NO_CONVERSION,
         "test_an_account_that_is_known_is_used": _NO_CONVERSION,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -44,7 +44,17 @@ SOLUTIONS, DETAILS = "Microsoft_Solutions__c", "Microsoft_Solution_Detail__c"
 
 
 class Rig(Protocol):
-    """``USER`` and ``OTHER_USER`` can own records; pages of changes hold ``PAGE_SIZE``; topics ``NAME_LENGTH``."""
+    """``USER`` and ``OTHER_USER`` can own records; pages of changes hold ``PAGE_SIZE``; topics ``NAME_LENGTH``.
+
+    ``renames_solutions``: a row has a name of its own, not that of the catalogue.
+    """
+
+    renames_solutions: bool
+
+    @property
+    def lead_statuses(self) -> Mapping[str, str]:
+        """The names of ``lost`` and ``declined`` leads."""
+        ...
 
     @property
     def crm(self) -> CrmPort: ...
@@ -80,12 +90,18 @@ class Rig(Protocol):
 
 
 class MemoryRig:
+    renames_solutions = True
+
     def __init__(self) -> None:
         self.mapping = read_mapping("dynamics365.toml")
         users = {person.email: person for person in (USER, OTHER_USER)}
         record = next(iter(self.mapping.records.values()))
         self._name = record.field("name").crm
         self.crm = MemoryCrm(self.mapping, max_lengths={self._name: NAME_LENGTH}, users=users, page_size=PAGE_SIZE)
+
+    @property
+    def lead_statuses(self) -> Mapping[str, str]:
+        return self.mapping.adapter["lead"]["status_reasons"]  # type: ignore[no-any-return]
 
     def calls(self) -> int:
         return self.crm.calls.total()
@@ -119,6 +135,8 @@ class MemoryRig:
 
 
 class Dynamics365Rig:
+    renames_solutions = True
+
     def __init__(self, simulator: DataverseSimulator, url: str, root_file: Path) -> None:
         self.simulator = simulator
         self.mapping = read_mapping("dynamics365.toml")
@@ -134,6 +152,10 @@ class Dynamics365Rig:
     def adapter(self, mapping: CrmMapping | None = None) -> Dynamics365:
         """A new adapter, as another worker would have it."""
         return Dynamics365(self.transport, self.url, mapping or self.mapping, page_size=PAGE_SIZE)
+
+    @property
+    def lead_statuses(self) -> Mapping[str, str]:
+        return self.mapping.adapter["lead"]["status_reasons"]  # type: ignore[no-any-return]
 
     def calls(self) -> int:
         return len(self.simulator.control.calls)
@@ -218,6 +240,7 @@ class TickingClock:
 
 
 class SalesforceRig:
+    renames_solutions = False
     CONSUMER_KEY, SECRET = "3MVG9consumer", "a-secret-of-the-sandbox"
 
     def __init__(self, simulator: SalesforceSimulator, clock: TickingClock, url: str, root_file: Path) -> None:
@@ -251,6 +274,10 @@ class SalesforceRig:
         """A new adapter, as another worker would have it."""
         options = {"page_size": PAGE_SIZE, "clock": self.clock, "meter": self.meter, **options}
         return Salesforce(self.transport, self.session, mapping or self.mapping, **options)
+
+    @property
+    def lead_statuses(self) -> Mapping[str, str]:
+        return self.mapping.adapter["lead"]["statuses"]  # type: ignore[no-any-return]
 
     def calls(self) -> int:
         return len(self.simulator.control.calls)

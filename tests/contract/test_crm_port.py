@@ -247,7 +247,8 @@ def test_throttling_says_how_long_to_wait(rig: Rig) -> None:
 
 
 def test_a_crm_that_is_down_is_tried_later(rig: Rig) -> None:
+    record = rig.crm.create(deal(rig.mapping), rig.crm.prepare(deal(rig.mapping)), None)
     rig.refuse_next()
     with pytest.raises(RetryLater) as down:
-        rig.crm.get(OPPORTUNITY, "0a5f3b1e-0000-4000-8000-000000000001")
+        rig.crm.get(OPPORTUNITY, record.id)
     assert down.value.status == 503

@@ -77,7 +77,7 @@ def test_a_lead_is_disqualified_and_reopened(rig: Rig, reason: str, label: str) 
     rig.crm.update(lead, RecordChange(paths(rig, {"notes": "No budget."}), StageChange(CrmStage.LOST, reason)))
     read = rig.crm.get(LEAD, lead.id)
     assert (read.stage, of(rig, read, "notes")) == (CrmStage.LOST, "No budget.")
-    assert read.stage_reason == rig.mapping.adapter["lead"]["status_reasons"][label]
+    assert read.stage_reason == rig.lead_statuses[label]
     rig.crm.update(read, RecordChange(stage=StageChange(CrmStage.ON_HOLD)))
     assert rig.crm.get(LEAD, lead.id).stage is CrmStage.ON_HOLD
 
@@ -115,10 +115,11 @@ def test_changed_leads_are_told_apart_from_changed_opportunities(rig: Rig) -> No
 
 def test_limits_are_those_of_the_kind(rig: Rig) -> None:
     leads, opportunities = rig.crm.catalogue(LEAD), rig.crm.catalogue(OPPORTUNITY)
-    assert "estimatedamount" in leads.limits
+    of_lead, of_opportunity = (rig.mapping.records[kind].field("deal_value").crm for kind in (LEAD, OPPORTUNITY))
+    assert of_lead in leads.limits
     assert leads.limits["@contacts"].capacity == 1
-    assert "estimatedvalue" in opportunities.limits
-    assert "estimatedvalue" not in leads.limits
+    assert of_opportunity in opportunities.limits
+    assert of_opportunity not in leads.limits
     assert leads.currencies == opportunities.currencies
 
 

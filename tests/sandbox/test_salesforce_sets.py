@@ -107,6 +107,27 @@ def test_a_reference_to_an_update_of_an_old_version_leads_nowhere(org: Org) -> N
     assert done["solution"][1][0]["message"].startswith("Invalid reference specified. No value for deal.id")
 
 
+def test_a_row_that_fails_in_a_collection_takes_the_whole_composite_back(org: Org) -> None:
+    """The collection itself answers 200, and of its other rows it may say what is not so any more."""
+    leads = [{"attributes": {"type": "Lead"}, "LastName": "Berg", "Company": company} for company in ("Adatum", None)]
+    parts = (
+        part("account", "POST", "sobjects/Account", {"Name": "Fabrikam"}),
+        part("leads", "POST", "composite/sobjects", {"allOrNone": False, "records": leads}),
+        part("after", "POST", "sobjects/Account", {"Name": "Tailspin"}),
+    )
+    done = composite(org, *parts)
+    assert {reference: status for reference, (status, _) in done.items()} == {
+        "account": 400,
+        "leads": 200,
+        "after": 400,
+    }
+    assert done["account"][1][0]["errorCode"] == done["after"][1][0]["errorCode"] == "PROCESSING_HALTED"
+    assert [row["success"] for row in done["leads"][1]] == [True, False]
+    assert (org.hands.rows("Account"), org.hands.rows("Lead")) == ([], [])
+    composite(org, *parts, all_or_none=False)
+    assert (len(org.hands.rows("Account")), len(org.hands.rows("Lead"))) == (2, 1)
+
+
 def test_composite_answers_can_be_escaped_as_html() -> None:
     with served(OrgOptions(escape_composite=True)) as escaping:
         account = escaping.make("Account", Name="O'Neil & Sons")

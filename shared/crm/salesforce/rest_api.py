@@ -20,7 +20,13 @@ from shared.transport import Request, Timeout, Transport
 
 VERSION = "66.0"
 # The name tells our own writes from others in change events; assignment rules would give leads away at every update.
-_HEADERS = {"Sforce-Call-Options": "client=co-sell-connector", "Sforce-Auto-Assign": "FALSE"}
+# A duplicate rule that alerts leaves the decision to who saves, and accounts and people have been matched before; one
+# that blocks still does. https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/headers_duplicaterules.htm
+_HEADERS = {
+    "Sforce-Call-Options": "client=co-sell-connector",
+    "Sforce-Auto-Assign": "FALSE",
+    "Sforce-Duplicate-Rule-Header": "allowSave=true",
+}
 
 
 def build_transport(session: SalesforceSession, meter: UsageMeter, *, timeout: Timeout | None = None) -> Transport:

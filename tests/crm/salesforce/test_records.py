@@ -168,9 +168,17 @@ def test_a_validation_rule_speaks_for_itself(rig: SalesforceRig) -> None:
     assert (refused.value.code, refused.value.field) == ("validation_rule", "Amount")
 
 
-def test_a_duplicate_rule_stops_the_deal_and_names_what_it_found(rig: SalesforceRig) -> None:
+def test_a_duplicate_rule_that_only_alerts_does_not_stop_the_deal(rig: SalesforceRig) -> None:
     account_id = rig.add_account("Fabrikam", "10117")
     rig.simulator.add_rule(DuplicateRule("Account", ("Name",)))
+    create(rig)
+    (opportunity,) = rig.hands.rows("Opportunity")
+    assert opportunity["AccountId"] != account_id
+
+
+def test_a_duplicate_rule_that_blocks_stops_the_deal_and_names_what_it_found(rig: SalesforceRig) -> None:
+    account_id = rig.add_account("Fabrikam", "10117")
+    rig.simulator.add_rule(DuplicateRule("Account", ("Name",), allow_save=False))
     with pytest.raises(Rejected, match=account_id) as refused:
         create(rig)
     assert refused.value.code == "duplicate"
