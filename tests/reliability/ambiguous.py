@@ -11,7 +11,7 @@ from enum import Enum
 
 from sandbox.control import Control, Fault
 from tests.end_to_end.waiting import wait_for
-from tests.reliability.crash_world import CrashWorld, deliverable
+from tests.reliability.crash_world import CrashWorld
 from tests.reliability.deals import Deal
 from tests.reliability.enumeration import undisturbed, what_is_wrong
 from tests.reliability.scenarios import Scenario, ready
@@ -35,7 +35,7 @@ class Answer(Enum):
 
 def lose_every_answer(world: CrashWorld, scenario: Scenario, answers: Sequence[Answer]) -> None:
     """Fails with the writes after which a deal was not whole, or not once, or not as when all answers come."""
-    writes, expected = undisturbed(world, scenario)
+    writes, expected = undisturbed(world, scenario, world.worker)
     remote = [number for number, step in enumerate(writes) if step.where in world.controls]
     assert remote, f"nothing is written to a vendor: {writes}"
     losses = [(number, answer) for number in remote for answer in answers]
@@ -73,7 +73,7 @@ def _work_without(
     report = world.worker.run(scenario.news(deal), patience_s=PATIENCE_S if is_late else 30.0)
     assert fault.times == 0, f"the work did not come to {world.name(writes[-1])}"
     wait_for(lambda: _writes_of(control) >= done, "the write is done after all")
-    return deliverable(report.sent)
+    return world.deliverable(report.sent)
 
 
 def _writes_of(control: Control) -> int:

@@ -14,12 +14,12 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any
 
-from tests.reliability.crash_world import CrashWorld, deliverable
+from tests.reliability.crash_world import CrashWorld
 from tests.reliability.deals import Deal
 from tests.reliability.scenarios import Scenario, ready
 from tests.reliability.sight import Sight
 from tests.reliability.steps import Step
-from tests.reliability.warm_worker import Message, Report
+from tests.reliability.warm_worker import Message, Report, WarmWorker
 
 
 class Repeat(Enum):
@@ -29,12 +29,12 @@ class Repeat(Enum):
     EVENTS_FIRST = "timers, and webhooks of what the dead worker had written"
 
 
-def undisturbed(world: CrashWorld, scenario: Scenario) -> tuple[tuple[Step, ...], dict[str, Any]]:
+def undisturbed(world: CrashWorld, scenario: Scenario, worker: WarmWorker) -> tuple[tuple[Step, ...], dict[str, Any]]:
     """The writes of the scenario's work, and a picture of the deal that it leaves: whole, and as the scenario says."""
     (deal,) = ready(world, scenario, 1)
-    report = world.worker.run(scenario.news(deal))
+    report = worker.run(scenario.news(deal))
     assert not report.was_killed
-    assert not deliverable(report.sent), "the work is put off"
+    assert not report.sent, "the work was put off"
     for call in scenario.calls:
         assert any(re.match(call, step.what) for step in report.writes), f"no {call} in {report.writes}"
     world.deliver(*deal.webhooks(world.scene))  # what the service itself makes of it comes in as well
@@ -50,17 +50,23 @@ def undisturbed(world: CrashWorld, scenario: Scenario) -> tuple[tuple[Step, ...]
     return report.writes, shown
 
 
-def kill_after_every_write(world: CrashWorld, scenario: Scenario, repeat: Repeat) -> None:
-    """Fails with the moments after which a deal was not whole, or not once, or not as without the kill."""
-    writes, expected = undisturbed(world, scenario)
+def kill_after_every_write(
+    world: CrashWorld, scenario: Scenario, repeat: Repeat, victim: WarmWorker | None = None
+) -> None:
+    """Fails with the moments after which a deal was not whole, or not once, or not as without the kill.
+
+    ``victim`` is the worker that is killed: the world's own unless given.
+    """
+    victim = victim or world.worker
+    writes, expected = undisturbed(world, scenario, victim)
     deals = ready(world, scenario, len(writes) + 1)
     messages = [scenario.news(deal) for deal in deals]
     left: list[Message] = []
     for count, news in enumerate(messages):
-        report = world.worker.run(news, kill_after_writes=count)
+        report = victim.run(news, kill_after_writes=count)
         assert report.was_killed, f"there were fewer than {count} writes: {named(world, report)}"
         assert report.writes == writes[:count], f"not the same writes as before: {named(world, report)}"
-        left += deliverable(report.sent)
+        left += world.deliverable(report.sent)
     if repeat is Repeat.EVENTS_FIRST:
         world.settle(*(event for deal in deals for event in deal.webhooks(world.scene)), *left)
         left = []

@@ -51,6 +51,7 @@ class Sight:
     """Both sides as they were when this was made; links as they are when asked for."""
 
     def __init__(self, world: CrashWorld) -> None:
+        self._given_up = dict(world.given_up)
         self._links = world.scene.links
         self._ids = TABLES[world.world.crm.setting]
         self._lead_id = "leadid" if "lead" in self._ids else "Id"
@@ -96,6 +97,8 @@ class Sight:
         Fails unless both sides agree field by field, the link says so, and the opportunity tells of a success.
         """
         deal = self.found(deal)
+        given_up = [self._given_up[one] for one in (deal.referral_id, deal.record_id) if one in self._given_up]
+        assert not given_up, f"given up: {given_up}"
         self._assert_sides_agree(deal)
         link = self.link(deal)
         assert (link.referral_id, link.record_id) == (deal.referral_id, deal.record_id)

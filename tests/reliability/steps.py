@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+FILE = "file"
+"""Where a step happens that is no request."""
 _REQUEST_LINE = re.compile(rb"([A-Z]+) (\S+) HTTP/1\.1\r\n")
 _TO_QUEUE = re.compile(r"POST /[^/]+/(?P<queue>[a-z-]+)/messages$")
 _MESSAGE_TEXT = re.compile(rb"<MessageText>(.*?)</MessageText>", re.DOTALL)
@@ -81,9 +83,9 @@ class Watch:
         elif event == "open":
             path, _, flags = arguments
             if flags & (os.O_WRONLY | os.O_RDWR) and not str(path).endswith(".pyc") and path != os.devnull:
-                self._see_step(Step("write", "file"))
+                self._see_step(Step("write", FILE))
         elif event == "os.rename":
-            self._see_step(Step("rename", "file"))
+            self._see_step(Step("rename", FILE))
 
     def _see_data(self, where: str, data: bytes) -> None:
         line = _REQUEST_LINE.match(data)
