@@ -111,7 +111,8 @@ def _record_of(
     if record is None:
         return Outcome(
             Result.IGNORED,
-            "The record was deleted in the CRM; its referral was left as it is. Close it in Partner Center.",
+            "The record was deleted in the CRM, or is hidden from the connector; its referral was left as it is. Close "
+            "it in Partner Center, or give the connector's user access to the record and resubmit it.",
             locked.link,
         )
     if _is_told_of(locked.link, record):

@@ -168,3 +168,14 @@ def test_a_record_that_was_deleted_leaves_its_referral_alone(scene: Scene) -> No
     scene.settle()
     assert scene.referral(referral_id) == before
     assert "deleted in the CRM" in scene.runs_of(record_id)[0].message
+
+
+def test_a_record_that_is_gone_is_told_of_when_its_referral_changes(scene: Scene) -> None:
+    """The CRM may tell nobody: of rows that were deleted for good, or are hidden from the connector since."""
+    referral_id, record_id = scene.accepted()
+    scene.seller.delete(record_id)
+    scene.edit_referral(referral_id, details__dealValue=5)
+    scene.wait_quiet()
+    failed = next(line for line in scene.audit_rows(referral_id) if line.outcome == "failed")
+    assert (failed.error_code, failed.record_id) == ("not_found", record_id)
+    assert scene.referral(referral_id)["details"]["dealValue"] == 5
