@@ -151,6 +151,7 @@ def _line(line: AuditLine) -> Html:
                 "Fields changed": tag("ul", *changed, class_="fields") if changed else "",
                 "Direction": direction,
                 "API calls": calls,
+                "CRM's daily limit": "{used:,} of {most:,} used".format(**line.crm_usage) if line.crm_usage else "",
                 "Duration": duration(line.duration_ms),
                 "Error code": tag("code", line.error_code) if line.error_code else "",
                 "Request id": tag("code", line.request_id) if line.request_id else "",

@@ -102,6 +102,7 @@ def _line(line: AuditLine) -> Document:
         "fields_changed": list(line.fields_changed),
         "conflicts": [dict(conflict) for conflict in line.conflicts],
         "calls": dict(line.calls),
+        "crm_usage": dict(line.crm_usage),
         "error_code": line.error_code,
         "request_id": line.request_id,
         "correlation_id": line.correlation_id,

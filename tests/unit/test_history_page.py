@@ -108,6 +108,7 @@ LINE = AuditLine(
     request_id=HOSTILE,
     correlation_id=HOSTILE,
     calls={"Partner Center": 2, HOSTILE: 3},
+    crm_usage={"used": 10_018, "most": 100_000},
 )
 
 
@@ -237,6 +238,8 @@ def test_the_document_is_json_and_leaves_the_base_out() -> None:
     assert "Secret deal" not in history_page(deal(LINK, LINE))
     assert document["deal"]["link"]["status"] == "waiting"
     assert document["deal"]["link"]["unfinished"] == "invite_microsoft"
+    assert document["deal"]["audit"][0]["crm_usage"] == {"used": 10_018, "most": 100_000}
+    assert "10,018 of 100,000 used" in Page(history_page(deal(LINK, LINE))).text
     assert document["deal"]["audit"][0]["at"] == "2026-03-01T10:20:30.000Z"
     assert document["deal"]["audit"][0]["conflicts"] == [dict(LINE.conflicts[0])]
     assert "overview" not in document
