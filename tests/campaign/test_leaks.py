@@ -30,6 +30,18 @@ KEYS = '{"master": "mmmmmmmmmmmmmmmm", "functions": {"resubmit": {"default": "ff
         customer(7).contact.phone,
         customer(7).street,
     ],
+    ids=[
+        "secret",
+        "account-key",
+        "function-key",
+        "master-key",
+        "access-token",
+        "refresh-token",  # random: as an id it would differ from process to process
+        "last-name",
+        "e-mail",
+        "phone",
+        "street",
+    ],
 )
 def test_secrets_and_people_are_found_and_told_by_line_only(text: str, tmp_path: Path) -> None:
     keys, log = tmp_path / "keys.json", tmp_path / "host.log"
