@@ -15,7 +15,8 @@ from sandbox.world import _free_port
 from tests.end_to_end.waiting import wait_for
 
 STAND_IN = """#!{python}
-import http.server, os, subprocess, sys, time
+import http.server, os, signal, subprocess, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # func does so too, also where a shell had it ignored
 assert sys.argv[1:3] == ["start", "--port"], sys.argv
 if os.environ["CRM"] == "unknown":
     sys.exit("CRM is wrong")
