@@ -20,7 +20,7 @@ run: setup
 	@$(BIN)/python -m sandbox --crm $(or $(CRM),dynamics365) $(if $(ONCE),--once) $(if $(DOCUMENTS),--documents $(DOCUMENTS)) $(if $(PORT),--port $(PORT))
 
 test: setup lint
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope $(TESTS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(TESTS)
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -21,8 +21,9 @@ UNTIL_TAKEN_BACK = 1_000_000
 
 
 @pytest.fixture
-def proxy(azurite: Azurite) -> Iterator[StorageProxy]:
-    with StorageProxy(azurite.ports) as door:
+def proxy() -> Iterator[StorageProxy]:
+    # A storage of its own: in one that other tests have used, what they left waits in queues of the same names.
+    with Azurite() as storage, StorageProxy(storage.ports) as door:
         yield door
 
 
